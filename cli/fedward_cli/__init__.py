@@ -1,0 +1,1 @@
+"""The `fedward` command: local runs, plans, phantom data, reports."""

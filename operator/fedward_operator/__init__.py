@@ -1,0 +1,1 @@
+"""The Kubernetes operator: custom resources and how they are reconciled."""

@@ -1,0 +1,1 @@
+"""The gRPC service and its messages, generated from federation.proto by `make wire`."""
