@@ -1,0 +1,57 @@
+# Everything runs in .venv, which `make setup` fills from the locked, hashed requirements.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+LOCKED := operator server gateway node phantom cli
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types imports unit process bench wire lock clean
+
+help:           ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(READY) ## the virtual environment, with every part of Fedward in it
+$(READY): pyproject.toml requirements/bootstrap.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Fedward needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
+	@echo "Setting up $(VENV): about 3 GB to download (torch), once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup     ## four synthetic hospitals train one model on this machine; says where the report is
+	@$(BIN)/fedward phantom data/phantom
+	@$(BIN)/fedward run examples/brain-tumour.yaml --out out/brain-tumour
+
+test: lint types imports unit process ## every check and every test
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+types: setup
+	@$(BIN)/mypy
+imports: setup
+	@$(BIN)/lint-imports
+unit: setup
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m 'not process'
+process: setup
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m process
+
+bench: setup    ## the figures that docs/benchmarks.md promises, measured on this machine
+	@$(BIN)/python -m bench
+
+wire: setup     ## generate the gRPC stubs from federation.proto
+	@$(BIN)/python scripts/generate_wire.py
+
+lock: setup     ## resolve the locked requirements anew
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --python-version 3.11 --extra dev --constraint requirements/constraints.txt pyproject.toml -o requirements/dev.txt
+	@for extra in $(LOCKED); do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    --python-version 3.11 --extra $$extra --constraint requirements/dev.txt pyproject.toml -o requirements/$$extra.txt || exit 1; \
+	done
+
+clean:          ## remove what was built, not what was trained
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

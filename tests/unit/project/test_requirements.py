@@ -1,0 +1,57 @@
+"""What each part's locked installation may and may not hold."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+EXTRAS = ("operator", "server", "gateway", "node", "phantom", "cli", "dev")
+
+
+def locked(extra: str) -> set[str]:
+    text = (ROOT / "requirements" / f"{extra}.txt").read_text()
+    return set(re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("extra", "forbidden"),
+    [
+        ("operator", {"torch", "numpy", "monai"}),
+        ("server", {"torch", "monai", "nibabel", "kubernetes"}),
+        ("gateway", {"torch", "monai", "nibabel", "kubernetes"}),
+    ],
+)
+def test_a_part_installs_nothing_that_it_must_not_have(extra: str, forbidden: set[str]) -> None:
+    assert locked(extra) & forbidden == set()
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_every_extra_is_locked_with_all_that_it_names(extra: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = project["dependencies"] + project["optional-dependencies"][extra]
+    direct = {re.split(r"[\[<>=!~; ]", requirement)[0].lower() for requirement in named} - {"fedward"}
+    assert direct <= {name.lower() for name in locked(extra)}
+
+
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock.name != "constraints.txt"], ids=lambda p: p.name)
+def test_every_locked_version_has_a_hash_and_no_lock_names_an_index(lock: Path) -> None:
+    text = lock.read_text()
+    pins = re.findall(r"^[A-Za-z0-9._-]+==", text, re.MULTILINE)
+    hashed = re.findall(r"^[A-Za-z0-9._-]+==[^\n]*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+    assert len(pins) == len(hashed) > 0
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_all_parts_are_locked_to_the_same_versions() -> None:
+    versions: dict[str, set[str]] = {}
+    for extra in EXTRAS:
+        text = (ROOT / "requirements" / f"{extra}.txt").read_text()
+        for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ \\]+)", text, re.MULTILINE):
+            versions.setdefault(name, set()).add(version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
