@@ -1,0 +1,242 @@
+"""The records of a run's output folder: `result.json`, `metrics.jsonl` and `baselines.json`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+RESULT = "result.json"
+METRICS = "metrics.jsonl"
+BASELINES = "baselines.json"
+EXAMPLES = "examples"
+REPORT = "report.html"
+
+Count = Annotated[int, Field(ge=0)]
+Duration = Annotated[float, Field(ge=0)]
+
+
+class Record(BaseModel):
+    """A value of the output folder: immutable, camelCase in JSON; fields that a later version added are ignored."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+class Mean(Record):
+    """A mean that still adds up: the sum over cases, and how many cases were counted."""
+
+    sum: float
+    count: Count
+
+    @property
+    def value(self) -> float | None:
+        """The mean, or None where no case was counted."""
+        return self.sum / self.count if self.count else None
+
+
+Metrics = dict[str, Mean]
+"""By name: dice, dice_wt, dice_tc, dice_et, hd95_wt, …; whatever the trainer measured."""
+
+
+class Release(Record):
+    """What a hospital's gateway did to an update before it let it out."""
+
+    filters: tuple[str, ...] = ()
+    epsilon: Duration = 0.0
+    """Of this update, total over its parameters; 0 where no private mechanism ran."""
+    delta: Duration = 0.0
+    spent_epsilon: Duration = 0.0
+    """Of this dataset so far, this update included."""
+    meaningful: bool = False
+    """Whether epsilon is small enough to protect anyone."""
+    nbytes_in: Count = 0
+    """What the trainer handed to the gateway."""
+
+
+class Seconds(Record):
+    """Where a site's time in a round went; `wait` is from its receipt until the round closed."""
+
+    fetch: Duration = 0.0
+    evaluate: Duration = 0.0
+    train: Duration = 0.0
+    filter: Duration = 0.0
+    submit: Duration = 0.0
+    wait: Duration = 0.0
+
+
+class RoundRecord(Record):
+    """A line of `metrics.jsonl`: one site's part in a closed round, or (no samples) its evaluation of the last."""
+
+    attempt: Count = 1
+    round: Count
+    site: str
+    samples: Count = 0
+    weight: Duration = 0.0
+    """Its share in the aggregate, 0 to 1."""
+    metrics: Metrics = {}
+    """Of the model of round `evaluated_round`, on this site's validation cases; empty where none was evaluated."""
+    evaluated_round: Count = 0
+    train_loss: float | None = None
+    steps: Count = 0
+    nbytes_up: Count = 0
+    nbytes_down: Count = 0
+    seconds: Seconds = Seconds()
+    release: Release | None = None
+    received_at: float | None = None
+    """Unix seconds, the aggregator's clock."""
+
+
+class Problem(Record):
+    """A refusal or a failure: `reason` is a code from fedward_protocol.reasons."""
+
+    reason: str
+    detail: str = ""
+    site: str | None = None
+    round: Count | None = None
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+class SiteResult(Record):
+    """How it went at one site; the metrics are those of the delivered model."""
+
+    name: str
+    state: str = ""
+    training_cases: Count = 0
+    validation_cases: Count = 0
+    skipped_cases: Count = 0
+    rounds: Count = 0
+    """In how many rounds its update was counted."""
+    metrics: Metrics = {}
+    nbytes_up: Count = 0
+    nbytes_down: Count = 0
+    refusals: Count = 0
+    spent_epsilon: Duration = 0.0
+    delta: Duration = 0.0
+    meaningful: bool = False
+
+
+class ModelRecord(Record):
+    """The model that the run delivered; `round` says how many rounds were aggregated into it."""
+
+    round: Count
+    digest: str
+    """SHA-256 of the safetensors file, hexadecimal."""
+    nbytes: Count = 0
+    parameters: Count = 0
+
+
+class Network(Record):
+    """What was trained: the network's name, and the training behind one round, as the plan has them."""
+
+    name: str
+    local_epochs: Count = 0
+    modalities: tuple[str, ...] = ()
+    aggregation: str = ""
+    filters: tuple[str, ...] = ()
+    """Of the plan, in order; the site's own floor shows in each release."""
+
+
+class Result(Record):
+    """`result.json`: how the run ended and what came out of it."""
+
+    schema_version: Literal[1] = 1
+    state: Literal["Running", "Completed", "Failed", "Stopped"]
+    name: str
+    namespace: str = ""
+    federation: str = ""
+    network: Network | None = None
+    seed: Count = 0
+    attempt: Count = 1
+    software: str = ""
+    plan_digest: str = ""
+    started_at: datetime
+    finished_at: datetime | None = None
+    """None while it runs."""
+    rounds_planned: Count
+    rounds_done: Count = 0
+    model: ModelRecord | None = None
+    metrics: dict[str, float] = {}
+    """Means over sites of the site means (each hospital counts the same), of the delivered model."""
+    sites: tuple[SiteResult, ...] = ()
+    nbytes_up: Count = 0
+    nbytes_down: Count = 0
+    aggregate_seconds: Duration = 0.0
+    failure: Problem | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """From start to finish; None while it runs."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+
+class BaselineRun(Record):
+    """A model trained without a federation, and how it does on each site's validation cases."""
+
+    sites: dict[str, Metrics]
+    seconds: Duration = 0.0
+    epochs: Count = 0
+
+
+class Baselines(Record):
+    """`baselines.json`: what the federated model is measured against."""
+
+    local: dict[str, BaselineRun] = {}
+    """By the site whose cases alone it was trained on."""
+    central: BaselineRun | None = None
+    """Trained on all sites' cases pooled, which real hospitals could not do."""
+
+
+def mean_over_sites(by_site: dict[str, Metrics]) -> dict[str, float]:
+    """Average each metric's site means, each hospital the same; one that counted no case is left out."""
+    values: dict[str, list[float]] = {}
+    for metrics in by_site.values():
+        for name, mean in metrics.items():
+            if mean.value is not None:
+                values.setdefault(name, []).append(mean.value)
+    return {name: sum(found) / len(found) for name, found in sorted(values.items())}
+
+
+def read_result(out: Path) -> Result:
+    """Read `result.json`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        pydantic.ValidationError: it is not a result.
+    """
+    return Result.model_validate_json((out / RESULT).read_bytes())
+
+
+def write_record(path: Path, record: Result | Baselines) -> None:
+    """Write a record as indented JSON, atomically, so that a reader never sees half of it."""
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_text(record.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_rounds(out: Path) -> tuple[RoundRecord, ...]:
+    """Read `metrics.jsonl` in its order; no file is no rounds, and a last line cut off by a crash is left out.
+
+    Raises:
+        pydantic.ValidationError: a complete line is not a round record.
+    """
+    path = out / METRICS
+    if not path.exists():
+        return ()
+    complete = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return tuple(RoundRecord.model_validate_json(line) for line in complete if line.strip())
+
+
+def read_baselines(out: Path) -> Baselines | None:
+    """Read `baselines.json`; None where no baselines were run.
+
+    Raises:
+        pydantic.ValidationError: it is not a record of baselines.
+    """
+    path = out / BASELINES
+    return Baselines.model_validate_json(path.read_bytes()) if path.exists() else None
