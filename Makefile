@@ -14,7 +14,7 @@ help:           ## what can be made
 setup: $(READY) ## the virtual environment, with every part of Fedward in it
 $(READY): pyproject.toml requirements/bootstrap.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Fedward needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
-	@echo "Setting up $(VENV): about 3 GB to download (torch), once"
+	@test -x $(BIN)/uv || echo "Setting up $(VENV): about 3 GB to download, most of it torch; once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
