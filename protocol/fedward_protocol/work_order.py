@@ -100,6 +100,19 @@ def verify(envelope: bytes, key: Ed25519PublicKey, now: datetime, site: str) -> 
     return order
 
 
+def read(envelope: bytes) -> WorkOrder:
+    """Return what an envelope says without believing it: for the trainer, which holds its own order and no key.
+
+    Raises:
+        RefusedError: WORK_ORDER_MALFORMED.
+    """
+    text, _ = _open_envelope(envelope)
+    try:
+        return WorkOrder.model_validate_json(text)
+    except ValidationError as error:
+        _refuse_as_malformed(error)
+
+
 def _open_envelope(envelope: bytes) -> tuple[bytes, bytes]:
     if len(envelope) > MAX_ENVELOPE:
         raise RefusedError(Reason.WORK_ORDER_MALFORMED, f"longer than {MAX_ENVELOPE} bytes")
