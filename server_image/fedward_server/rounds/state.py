@@ -1,0 +1,179 @@
+"""A job's state, and how each event changes it; pure, so that replaying the journal gives the very same state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import reduce
+
+from fedward_protocol.plan import Plan
+from fedward_server import events
+from fedward_server.rounds.scoring import is_better, score
+
+
+class Phase(StrEnum):
+    """What the job is doing; the words are those of JobStatus.state."""
+
+    WAITING = "Waiting"
+    TRAINING = "Training"
+    AGGREGATING = "Aggregating"
+    EVALUATING = "Evaluating"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is known of a site for good; whether it is there right now is not a fact of the journal."""
+
+    cases: events.Cases | None = None
+    failure: events.SiteFailed | None = None
+    metrics: Mapping[str, events.Mean] = field(default_factory=dict)
+    """Of the last model that it evaluated."""
+    receipt: tuple[int, int, bytes] | None = None
+    """(attempt, round, digest) of its last update, so that a lost receipt can be given again."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """Everything that the journal says; times are Unix seconds."""
+
+    plan: Plan
+    phase: Phase = Phase.WAITING
+    attempt: int = 0
+    started_at: float = 0.0
+    round: int = 0
+    """The open round, or the last one once all are closed; 0 before the first."""
+    opened_at: float = 0.0
+    """Since when the open round, the first hellos or the evaluations are awaited."""
+    arrivals: Mapping[str, events.UpdateArrived] = field(default_factory=dict)
+    """Of the open round, or of the one being aggregated."""
+    closed: events.RoundClosed | None = None
+    """The round that is closed and not yet aggregated."""
+    latest: events.Model | None = None
+    previous: events.Model | None = None
+    best: events.Model | None = None
+    best_score: float | None = None
+    evaluations: Mapping[str, events.SiteEvaluated] = field(default_factory=dict)
+    """Of the last model."""
+    sites: Mapping[str, Site] = field(default_factory=dict)
+    failure: events.JobFailed | None = None
+    last_event_at: float = 0.0
+
+    @property
+    def failed_sites(self) -> Mapping[str, float]:
+        """Sites that said they cannot go on, and since when."""
+        return {name: site.failure.at for name, site in self.sites.items() if site.failure is not None}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job has ended, well or badly."""
+        return self.phase in (Phase.COMPLETED, Phase.FAILED)
+
+    @property
+    def kept_models(self) -> tuple[events.Model, ...]:
+        """The models that must not be deleted: the latest, the one before and the best."""
+        models = (self.latest, self.previous, self.best)
+        return tuple({model.round: model for model in models if model is not None}.values())
+
+
+def begin(plan: Plan) -> JobState:
+    """Give the state of a job to which nothing has happened yet."""
+    return JobState(plan=plan, sites={site: Site() for site in plan.sites})
+
+
+def replay(plan: Plan, history: Iterable[events.AnyEvent]) -> JobState:
+    """Give the state after all of a journal's events."""
+    return reduce(apply, history, begin(plan))
+
+
+def apply(state: JobState, event: events.AnyEvent) -> JobState:  # noqa: C901 - one case for each kind of event
+    """Give the state after one more event."""
+    state = replace(state, last_event_at=max(state.last_event_at, event.at))
+    match event:
+        case events.AttemptStarted():
+            return _start_attempt(state, event)
+        case events.SiteJoined():
+            return _with_site(state, event.site, replace(state.sites[event.site], cases=event.cases, failure=None))
+        case events.SiteFailed():
+            return _with_site(state, event.site, replace(state.sites[event.site], failure=event))
+        case events.TrainingStarted():
+            return replace(state, phase=Phase.TRAINING, round=1, opened_at=event.at)
+        case events.UpdateArrived():
+            return _take_update(state, event)
+        case events.RoundClosed():
+            return _close_round(state, event)
+        case events.ModelMade():
+            return _take_model(state, event)
+        case events.SiteEvaluated():
+            return _take_evaluation(state, event)
+        case events.JobCompleted():
+            reports = (state.evaluations[site].metrics for site in state.plan.sites if site in state.evaluations)
+            return replace(_score(state, state.latest, reports), phase=Phase.COMPLETED)
+        case events.JobFailed():
+            return replace(state, phase=Phase.FAILED, failure=event)
+
+
+def _with_site(state: JobState, name: str, site: Site) -> JobState:
+    return replace(state, sites={**state.sites, name: site})
+
+
+def _start_attempt(state: JobState, event: events.AttemptStarted) -> JobState:
+    """Take the job up again where its last model left it; what sites had failed at gets another chance.
+
+    A round that was closed stays closed: its updates were chosen, and the result must be the one they make.
+    """
+    sites = {name: replace(site, failure=None) for name, site in state.sites.items()}
+    started_at = state.started_at if state.attempt else event.at
+    state = replace(state, attempt=event.attempt, sites=sites, failure=None, opened_at=event.at, started_at=started_at)
+    if state.phase is Phase.COMPLETED:
+        return state
+    if state.closed is not None:
+        return replace(state, phase=Phase.AGGREGATING)
+    if state.round == 0:
+        return replace(state, phase=Phase.WAITING)
+    if state.latest is not None and state.latest.round == state.plan.rounds.count:
+        return replace(state, phase=Phase.EVALUATING)
+    return replace(state, phase=Phase.TRAINING, arrivals={})
+
+
+def _take_update(state: JobState, event: events.UpdateArrived) -> JobState:
+    receipt = (state.attempt, event.round, event.digest)
+    metrics = event.report.metrics or state.sites[event.site].metrics
+    site = replace(state.sites[event.site], receipt=receipt, metrics=metrics)
+    return replace(_with_site(state, event.site, site), arrivals={**state.arrivals, event.site: event})
+
+
+def _take_evaluation(state: JobState, event: events.SiteEvaluated) -> JobState:
+    site = replace(state.sites[event.site], metrics=event.metrics)
+    return replace(_with_site(state, event.site, site), evaluations={**state.evaluations, event.site: event})
+
+
+def _close_round(state: JobState, event: events.RoundClosed) -> JobState:
+    """Judge the model that the round's sites evaluated, the one that they started from."""
+    reports = (state.arrivals[site].report.metrics for site in state.plan.sites if site in event.counted)
+    state = _score(state, state.latest, reports)
+    return replace(state, phase=Phase.AGGREGATING, closed=event)
+
+
+def _take_model(state: JobState, event: events.ModelMade) -> JobState:
+    state = replace(state, latest=event.model, previous=state.latest, best=state.best or event.model)
+    if event.model.round == 0:
+        return state
+    if state.best_score is None:
+        state = replace(state, best=event.model)
+    last = event.model.round == state.plan.rounds.count
+    return replace(
+        state,
+        phase=Phase.EVALUATING if last else Phase.TRAINING,
+        round=event.model.round if last else event.model.round + 1,
+        opened_at=event.at,
+        arrivals={},
+        closed=None,
+    )
+
+
+def _score(state: JobState, model: events.Model | None, reports: Iterable[Mapping[str, events.Mean]]) -> JobState:
+    found = score(reports, state.plan.evaluation.metric)
+    return replace(state, best=model, best_score=found) if is_better(found, state.best_score) else state
