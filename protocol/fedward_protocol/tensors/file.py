@@ -6,7 +6,8 @@ import errno
 import hashlib
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -160,10 +161,8 @@ class TensorWriter:
         if self._written != expected:
             raise ValueError(f"{self._written} of {expected} bytes were written")
         self._hash_the_rest()
-        try:
+        with refusing_when_full():
             os.fsync(self._fd)
-        except OSError as error:
-            raise _as_refusal(error) from error
         os.close(self._fd)
         self._fd = -1
         self._unfinished.replace(self._path)
@@ -178,12 +177,10 @@ class TensorWriter:
             self._unfinished.unlink(missing_ok=True)
 
     def _store(self, data: memoryview, offset: int) -> None:
-        try:
+        with refusing_when_full():
             while len(data):
                 count = os.pwrite(self._fd, data, offset)
                 data, offset = data[count:], offset + count
-        except OSError as error:
-            raise _as_refusal(error) from error
 
     def _hash_the_rest(self) -> None:
         buffer = bytearray(1 << 20)
@@ -230,7 +227,16 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def _as_refusal(error: OSError) -> Exception:
-    if error.errno in _FULL_DISK:
-        return RefusedError(Reason.STORAGE_FULL, os.strerror(error.errno or 0))
-    return error
+@contextmanager
+def refusing_when_full() -> Iterator[None]:
+    """Turn the operating system's "no space left" into a refusal.
+
+    Raises:
+        RefusedError: STORAGE_FULL.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL_DISK:
+            raise RefusedError(Reason.STORAGE_FULL, os.strerror(error.errno)) from error
+        raise
