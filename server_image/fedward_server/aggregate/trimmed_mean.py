@@ -25,7 +25,7 @@ def trimmed(rule: TrimmedMean, updates: int) -> int:
 
 
 def fewest_updates(rule: TrimmedMean) -> int:
-    """Give the least number of updates of which any are cut off; of fewer, the rule would be a mean that sounds safe."""
+    """Give the least number of updates of which any are cut off; of fewer, the rule would only be a mean."""
     return math.ceil(1 / rule.trim - _SLACK)
 
 
