@@ -1,0 +1,106 @@
+"""What Kubernetes and Prometheus ask a process over HTTP: /healthz, /readyz and /metrics."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+_TEXT = "text/plain; charset=utf-8"
+_SILENT_CLIENT_S = 5.0
+
+
+class Probes:
+    """A running probe server; closes as a context manager."""
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self._server = server
+        # A thread of its own, so that a process whose event loop hangs still answers and is seen to be hanging.
+        self._thread = threading.Thread(target=server.serve_forever, name="probes", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on."""
+        return self._server.server_port
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening and wait for the thread."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def serve(address: str, registry: CollectorRegistry, ready: Callable[[], str | None]) -> Probes:
+    """Listen on `address` (host:port) and answer until closed.
+
+    Args:
+        address: host and port; port 0 lets the system choose.
+        registry: what /metrics shows.
+        ready: asked for each /readyz, from another thread; None means ready, a text says why not.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    host, _, port = address.rpartition(":")
+
+    class Handler(_Handler):
+        answers: ClassVar = {
+            "/healthz": lambda: (HTTPStatus.OK, _TEXT, b"ok\n"),
+            "/readyz": lambda: _readiness(ready()),
+            "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
+        }
+
+    return Probes(_Server((host.strip("[]"), int(port)), Handler))
+
+
+def _readiness(obstacle: str | None) -> tuple[HTTPStatus, str, bytes]:
+    if obstacle is None:
+        return HTTPStatus.OK, _TEXT, b"ready\n"
+    return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{obstacle}\n".encode()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Whoever starts the process may hold the port with a socket of its own that does not listen.
+    allow_reuse_port = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    answers: ClassVar[dict[str, Callable[[], tuple[HTTPStatus, str, bytes]]]]
+    timeout = _SILENT_CLIENT_S
+
+    def do_GET(self) -> None:
+        """Answer one of the three paths."""
+        answer = self.answers.get(self.path.partition("?")[0])
+        status, kind, body = answer() if answer else (HTTPStatus.NOT_FOUND, _TEXT, b"not found\n")
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def version_string(self) -> str:
+        """Name nobody's version to whoever scans for one."""
+        return "fedward"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class names it so)
+        """Say nothing: probes come every few seconds."""
