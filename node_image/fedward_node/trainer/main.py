@@ -1,0 +1,101 @@
+"""The trainer's process: takes part in a job, makes a job's first model, or trains a baseline to compare with."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedward_node.trainer.algorithm import Algorithm
+from fedward_node.trainer.run import Assignment, take_part
+from fedward_protocol import logs
+from fedward_protocol.plan import Plan
+from fedward_protocol.reasons import RefusedError
+
+EXIT_REFUSED = 4
+"""The site was refused for good, or cannot take part; starting again would not help."""
+EXIT_STOPPED = 128 + signal.SIGTERM
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    logs.configure("trainer")
+    plan = Plan.parse(chosen.plan.read_bytes())
+    # torch and MONAI take seconds to import, so each subcommand imports what it needs, once its arguments are sound.
+    match chosen.command:
+        case "initialise":
+            from fedward_node.trainer.initialise import initialise
+
+            initialise(plan, chosen.out)
+            return 0
+        case "baseline":
+            from fedward_node.trainer.baseline import baseline
+
+            baseline(plan, dict(chosen.data), dict(chosen.evaluate_on), chosen.epochs, chosen.out)
+            return 0
+        case _:
+            from fedward_node.trainer.algorithms import build
+
+            assignment = Assignment(
+                plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca.read_bytes()
+            )
+            return run(assignment, build(plan, chosen.data, chosen.state))
+
+
+def run(assignment: Assignment, algorithm: Algorithm) -> int:
+    """Take part in a job with any algorithm, until it is finished or SIGTERM comes; return the exit code."""
+    return asyncio.run(_until_stopped(assignment, algorithm))
+
+
+async def _until_stopped(assignment: Assignment, algorithm: Algorithm) -> int:
+    part = asyncio.create_task(take_part(assignment, algorithm))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, part.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, part.cancel)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await part
+            return 0
+    except RefusedError as refused:
+        _log.error("refused for good: %s", refused, extra={"reason": refused.reason.value})
+        return EXIT_REFUSED
+    _log.info("stopped; starting again goes on from here")
+    return EXIT_STOPPED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fedward-trainer", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    take = commands.add_parser("run", help="take part in a job")
+    take.add_argument("--work-order", type=Path, required=True, help="file that holds the signed work order")
+    take.add_argument("--data", type=Path, required=True, help="the dataset's folder, read only")
+    take.add_argument("--state", type=Path, required=True, help="folder for what is resumed after a crash")
+    take.add_argument("--gateway", required=True, metavar="HOST:PORT")
+    take.add_argument("--gateway-ca", type=Path, required=True, help="PEM of the authority behind the gateway")
+
+    first = commands.add_parser("initialise", help="make a job's first model; needs no data")
+    first.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
+
+    compare = commands.add_parser("baseline", help="train without a federation, to compare with")
+    compare.add_argument("--data", type=_named_folder, action="append", required=True, metavar="NAME=DIR")
+    compare.add_argument("--evaluate-on", type=_named_folder, action="append", default=[], metavar="NAME=DIR")
+    compare.add_argument("--epochs", type=int, required=True)
+    compare.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+
+    for command in (take, first, compare):
+        command.add_argument("--plan", type=Path, required=True, help="the resolved plan, JSON")
+    return parser
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
+    return name, Path(folder)
