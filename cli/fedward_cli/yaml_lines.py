@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -32,8 +32,10 @@ _MOST_NODES = 200_000
 
 
 class _CoreLoader(yaml.SafeLoader):
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    """Resolves plain scalars by the table above alone."""
 
+
+_CoreLoader.yaml_implicit_resolvers = {}
 
 for _name, _pattern, _first in _CORE:
     _CoreLoader.add_implicit_resolver(
