@@ -49,6 +49,7 @@ class Reason(StrEnum):
     CASE_UNREADABLE = "CaseUnreadable"
     MODALITY_MISSING = "ModalityMissing"
     AFFINE_MISMATCH = "AffineMismatch"
+    NETWORK_INVALID = "NetworkInvalid"
     BUNDLE_INVALID = "BundleInvalid"
     TRAINING_FAILED = "TrainingFailed"
     # how a job ends
@@ -96,6 +97,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.CASE_UNREADABLE: "a case could not be read",
     Reason.MODALITY_MISSING: "a case lacks a modality that the job asks for",
     Reason.AFFINE_MISMATCH: "a case's volumes do not lie on one grid",
+    Reason.NETWORK_INVALID: "the network cannot be built",
     Reason.BUNDLE_INVALID: "the MONAI bundle cannot be run",
     Reason.TRAINING_FAILED: "local training failed",
     Reason.QUORUM_LOST: "too few sites are left to reach the quorum",

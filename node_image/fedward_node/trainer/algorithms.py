@@ -1,0 +1,46 @@
+"""Choose what a plan's model is trained with: the built-in task, or the MONAI bundle's own words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from fedward_node.trainer.algorithm import Algorithm
+from fedward_node.trainer.compute import available_threads
+from fedward_protocol.plan import Plan
+
+
+def build(plan: Plan, data: Path, state: Path, site: str) -> Algorithm:
+    """Make the algorithm of a plan; nothing is read before its open().
+
+    Args:
+        plan: the job.
+        data: the dataset's folder, only read.
+        state: a folder for what is resumed after a crash; made if missing.
+        site: whose random numbers to draw.
+    """
+    device, threads = prepare_device()
+    state.mkdir(parents=True, exist_ok=True)
+    if plan.model.bundle is not None:
+        from fedward_node.trainer.bundles.algorithm import BundleAlgorithm
+
+        return BundleAlgorithm(plan, plan.model.bundle, data, state, site)
+    from fedward_node.trainer.segmentation.algorithm import Segmentation
+
+    return Segmentation(plan, data, state, site, device, threads)
+
+
+def prepare_device() -> tuple[torch.device, int]:
+    """Choose the GPU where there is one, and set torch up to give the same numbers again.
+
+    Returns:
+        The device, and how many threads to use.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    threads = available_threads()
+    torch.set_num_threads(threads)
+    # Some 3D operations have no deterministic form on a GPU; there a warning must do.
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    torch.backends.cudnn.benchmark = False
+    return device, threads
