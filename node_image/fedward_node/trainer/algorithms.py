@@ -22,6 +22,7 @@ def build(plan: Plan, data: Path, state: Path, site: str) -> Algorithm:
     """
     device, threads = prepare_device()
     state.mkdir(parents=True, exist_ok=True)
+    # Each branch imports only its own: MONAI takes seconds, its bundles more.
     if plan.model.bundle is not None:
         from fedward_node.trainer.bundles.algorithm import BundleAlgorithm
 

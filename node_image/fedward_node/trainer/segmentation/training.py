@@ -98,7 +98,7 @@ class Trainee:
         self._loss = build_loss(training.loss)
         self._training = training
         self.batch_size = training.batch_size
-        self._device = device
+        self.device = device
         # Half precision pays on a GPU only; float16, where bfloat16 is missing, needs its gradients scaled.
         self._amp = training.amp and device.type == "cuda"
         self._type = torch.bfloat16 if self._amp and torch.cuda.is_bf16_supported() else torch.float16
@@ -120,14 +120,14 @@ class Trainee:
         steps, loss_sum = 0, 0.0
         with closing(batches(cases, self._training, seed)) as drawn:
             for images, truths in drawn:
-                loss = self._step(images.to(self._device), truths.to(self._device))
+                loss = self._step(images.to(self.device), truths.to(self.device))
                 steps, loss_sum = steps + 1, loss_sum + loss
                 after_step(steps, loss)
         return EpochResult(steps, loss_sum)
 
     def _step(self, images: torch.Tensor, truths: torch.Tensor) -> float:
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self._device.type, self._type, enabled=self._amp):
+        with torch.autocast(self.device.type, self._type, enabled=self._amp):
             logits = self.network(images)
         # The loss sums over a whole crop, which float16 cannot hold.
         loss = self._loss(logits.float(), truths)
