@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fedward_node.trainer.algorithm import Algorithm
 from fedward_node.trainer.run import Assignment, take_part
-from fedward_protocol import logs
+from fedward_protocol import logs, work_order
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import RefusedError
 
@@ -40,13 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             baseline(plan, dict(chosen.data), dict(chosen.evaluate_on), chosen.epochs, chosen.out)
             return 0
+        case "examples":
+            from fedward_node.trainer.examples import write_examples
+
+            write_examples(plan, chosen.model, chosen.data, chosen.out, chosen.count)
+            return 0
         case _:
             from fedward_node.trainer.algorithms import build
 
+            site = work_order.read(chosen.work_order.read_bytes()).site
             assignment = Assignment(
                 plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca.read_bytes()
             )
-            return run(assignment, build(plan, chosen.data, chosen.state))
+            return run(assignment, build(plan, chosen.data, chosen.state, site))
 
 
 def run(assignment: Assignment, algorithm: Algorithm) -> int:
@@ -89,7 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--epochs", type=int, required=True)
     compare.add_argument("--out", type=Path, required=True, help="the JSON file to write")
 
-    for command in (take, first, compare):
+    show = commands.add_parser("examples", help="write slices of held-out cases with truth and prediction")
+    show.add_argument("--model", type=Path, required=True, help="the safetensors file to predict with")
+    show.add_argument("--data", type=Path, required=True, help="the dataset's folder, read only")
+    show.add_argument("--count", type=int, default=3, help="how many cases")
+    show.add_argument("--out", type=Path, required=True, help="the .npz file to write")
+
+    for command in (take, first, compare, show):
         command.add_argument("--plan", type=Path, required=True, help="the resolved plan, JSON")
     return parser
 
