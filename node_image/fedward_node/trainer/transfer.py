@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import grpc
-
+from fedward_node.sending import send_update
 from fedward_protocol import refusals
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_protocol.tensors.chunks import Compression, chunk_data, read_chunks
+from fedward_protocol.tensors.chunks import Compression, chunk_data
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub
 
 Metadata = tuple[tuple[str, str | bytes], ...]
-UpdateCall = grpc.aio.StreamStreamCall[pb.UpdatePart, pb.UpdateReply]
 
 
 class Transfer:
@@ -79,43 +76,12 @@ class Transfer:
         """
         call = self._stub.SubmitUpdate(metadata=self._metadata())
         try:
-            await call.write(pb.UpdatePart(header=header))
-            reply = await _reply(call)
-            while reply.WhichOneof("body") == "resume_from":
-                reply = await self._send(call, path, reply.resume_from)
-            if reply.WhichOneof("body") == "refusal":
-                raise refusals.from_message(reply.refusal)
-            return reply.receipt
-        except asyncio.InvalidStateError as error:
-            raise ConnectionError("the stream ended") from error
+            reply = await send_update(call, header, path, self._compression)
         finally:
             call.cancel()
-
-    async def _send(self, call: UpdateCall, path: Path, offset: int) -> pb.UpdateReply:
-        """Send chunks until the file ends or the gateway has something to say, whichever is first."""
-        listening = asyncio.create_task(_reply(call))
-        sending = asyncio.create_task(self._send_chunks(call, path, offset))
-        try:
-            await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
-            if not listening.done():
-                sending.result()
-            return await listening
-        finally:
-            sending.cancel()
-            listening.cancel()
-            await asyncio.gather(sending, listening, return_exceptions=True)
-
-    async def _send_chunks(self, call: UpdateCall, path: Path, offset: int) -> None:
-        for chunk in read_chunks(path, offset, self._compression):
-            await call.write(pb.UpdatePart(chunk=chunk))
-        await call.done_writing()
-
-
-async def _reply(call: UpdateCall) -> pb.UpdateReply:
-    reply = await call.read()
-    if not isinstance(reply, pb.UpdateReply):
-        raise ConnectionError("the stream ended without a receipt")
-    return reply
+        if reply.WhichOneof("body") == "refusal":
+            raise refusals.from_message(reply.refusal)
+        return reply.receipt
 
 
 def _unverified(path: Path) -> Path:

@@ -1,0 +1,131 @@
+"""The gateway's gRPC service: each call shows its order first, and whatever goes wrong becomes a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from fedward_node.gateway.incoming import SubmitContext
+from fedward_node.gateway.orders import Orders, check_speaks_for
+from fedward_node.gateway.plans import Plans
+from fedward_node.gateway.relay import Attendance, AttendContext, relay_model
+from fedward_node.gateway.submission import Desk, Submission
+from fedward_node.gateway.upstream import Upstreams
+from fedward_protocol import refusals
+from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.wire import federation_pb2 as pb
+from fedward_protocol.work_order import WorkOrder
+
+TRANSFERS = 8
+"""Models and updates on the move at once; each takes a few chunks of memory, and more would not be faster."""
+
+_SERVICE = "fedward.v1.Federation"
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+_log = logging.getLogger(__name__)
+
+FetchContext = grpc.aio.ServicerContext[pb.FetchModelRequest, bytes]
+
+
+class Gateway:
+    """Serves this site's trainers, several at once."""
+
+    def __init__(
+        self, orders: Orders, plans: Plans, upstreams: Upstreams, desk: Desk, clock: Callable[[], float]
+    ) -> None:
+        self._orders = orders
+        self._plans = plans
+        self._upstreams = upstreams
+        self._desk = desk
+        self._clock = clock
+        self._transfers = asyncio.Semaphore(TRANSFERS)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to register; it leaves models unparsed, which the generated one cannot."""
+        return grpc.method_handlers_generic_handler(
+            _SERVICE,
+            {
+                "Attend": grpc.stream_stream_rpc_method_handler(
+                    self.attend, pb.SiteMessage.FromString, pb.HubMessage.SerializeToString
+                ),
+                "FetchModel": grpc.unary_stream_rpc_method_handler(self.fetch_model, pb.FetchModelRequest.FromString),
+                "SubmitUpdate": grpc.stream_stream_rpc_method_handler(
+                    self.submit_update, pb.UpdatePart.FromString, pb.UpdateReply.SerializeToString
+                ),
+            },
+        )
+
+    def close(self) -> None:
+        """Wait for what runs in threads."""
+        self._desk.releases.close()
+
+    async def attend(self, _: object, context: AttendContext) -> None:
+        """Relay a trainer's presence until the hub ends it or the order expires."""
+        async with self._refusing(context):
+            order = self._order(context)
+            attendance = Attendance(order, self._plans, self._desk.records, self._desk.metrics, self._clock)
+            async with self._upstreams.to(order) as upstream:
+                try:
+                    async with asyncio.timeout(self._orders.seconds_left(order)):
+                        await attendance.relay(context, upstream)
+                except TimeoutError as error:
+                    raise RefusedError(Reason.WORK_ORDER_EXPIRED, order.expires.isoformat()) from error
+            if attendance.is_finished:
+                self._desk.releases.forget(order.job.uid)
+
+    async def fetch_model(self, request: pb.FetchModelRequest, context: FetchContext) -> None:
+        """Relay a model to a trainer."""
+        async with self._refusing(context):
+            order = self._order(context)
+            check_speaks_for(order, request.job, order.site)
+            self._plans.of(order)
+            await self._desk.records.write("model", order, digest=request.digest.hex(), offset=request.offset)
+            async with self._transfers, self._upstreams.to(order) as upstream:
+                await relay_model(request, context, upstream, self._desk.metrics)
+
+    async def submit_update(self, _: object, context: SubmitContext) -> None:
+        """Bring an update out; what is wrong with it is answered in band, who sends it by status."""
+        async with self._refusing(context):
+            order = self._order(context)
+            plan = self._plans.of(order)
+            async with self._transfers, self._upstreams.to(order) as upstream:
+                try:
+                    reply = await Submission(self._desk, order, plan, context, upstream).run()
+                except RefusedError as refused:
+                    reply = pb.UpdateReply(refusal=refusals.to_message(refused))
+            if reply.WhichOneof("body") == "refusal":
+                self._note(refusals.from_message(reply.refusal))
+            await context.write(reply)
+
+    def _order(self, context: grpc.aio.ServicerContext[Any, Any]) -> WorkOrder:
+        return self._orders.check(context.invocation_metadata() or ())
+
+    @asynccontextmanager
+    async def _refusing(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+        """Turn what goes wrong into a status with its reason; a refusal of the hub's goes down unchanged."""
+        try:
+            yield
+        except RefusedError as refused:
+            reason = refused
+        except grpc.aio.AioRpcError as error:
+            reason = refusals.from_rpc_error(error) or RefusedError(Reason.HUB_UNREACHABLE, error.details() or "")
+        except ConnectionError as error:
+            reason = RefusedError(Reason.HUB_UNREACHABLE, str(error))
+        except OSError as error:
+            if error.errno not in _FULL_DISK:
+                raise
+            reason = RefusedError(Reason.STORAGE_FULL, str(error))
+        else:
+            return
+        self._note(reason)
+        await refusals.abort(context, reason)
+
+    def _note(self, refused: RefusedError) -> None:
+        self._desk.metrics.refusals.labels(refused.reason.value).inc()
+        _log.warning("refused: %s", refused, extra={"reason": refused.reason.value})

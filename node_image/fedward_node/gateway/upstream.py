@@ -1,0 +1,67 @@
+"""Connections from the gateway to the aggregators that work orders name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import grpc
+
+from fedward_protocol import tls
+from fedward_protocol.pki import Credentials
+from fedward_protocol.wire import federation_pb2 as pb
+from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub, FederationStub
+from fedward_protocol.work_order import WorkOrder
+
+_FETCH_MODEL = "/fedward.v1.Federation/FetchModel"
+
+FetchRaw = grpc.aio.UnaryStreamMultiCallable[pb.FetchModelRequest, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An aggregator: its service, and `FetchModel` with answers as the bytes that came, unparsed."""
+
+    stub: FederationAsyncStub
+    fetch_raw: FetchRaw
+
+
+@dataclass
+class _Open:
+    channel: grpc.aio.Channel
+    users: int = 0
+
+
+class Upstreams:
+    """One channel for each aggregator, open while anybody uses it: jobs come and go, a gateway stays for months.
+
+    Args:
+        credentials: reads the site's certificate and key; asked for each new channel, as they are renewed.
+    """
+
+    def __init__(self, credentials: Callable[[], Credentials]) -> None:
+        self._credentials = credentials
+        self._open: dict[tuple[str, str], _Open] = {}
+
+    @asynccontextmanager
+    async def to(self, order: WorkOrder) -> AsyncIterator[Upstream]:
+        """Give the connection to the order's aggregator; gRPC makes it on first use and honours an HTTP proxy."""
+        key = (order.aggregator, order.aggregator_name)
+        if key not in self._open:
+            self._open[key] = _Open(self._channel(*key))
+        used = self._open[key]
+        used.users += 1
+        try:
+            fetch_raw: object = used.channel.unary_stream(_FETCH_MODEL, pb.FetchModelRequest.SerializeToString)
+            yield Upstream(FederationStub(used.channel), cast("FetchRaw", fetch_raw))
+        finally:
+            used.users -= 1
+            if used.users == 0:
+                del self._open[key]
+                await used.channel.close()
+
+    def _channel(self, address: str, name: str) -> grpc.aio.Channel:
+        options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name))
+        return grpc.aio.secure_channel(address, tls.channel_credentials(self._credentials()), options=options)

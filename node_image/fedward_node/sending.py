@@ -1,0 +1,81 @@
+"""Sends an update over one `SubmitUpdate` call, from wherever the receiver wants it, and brings back the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from fedward_protocol.tensors.chunks import Compression, read_chunks
+from fedward_protocol.wire import federation_pb2 as pb
+
+UpdateCall = grpc.aio.StreamStreamCall[pb.UpdatePart, pb.UpdateReply]
+
+
+async def send_update(
+    call: UpdateCall, header: pb.UpdateHeader, path: Path, compression: Compression
+) -> pb.UpdateReply:
+    """Send the header, and the file at `path` as far as the receiver asks for it; return its receipt or refusal.
+
+    Raises:
+        grpc.aio.AioRpcError: the call broke.
+        ConnectionError: the call ended without an answer.
+        OSError: the file cannot be read.
+    """
+    reply = await send_header(call, header)
+    while reply.WhichOneof("body") == "resume_from":
+        reply = await answer_while(call, _send_chunks(call, path, reply.resume_from, compression))
+    return reply
+
+
+async def send_header(call: UpdateCall, header: pb.UpdateHeader) -> pb.UpdateReply:
+    """Send the header and return the first answer.
+
+    Raises:
+        grpc.aio.AioRpcError: the call broke.
+        ConnectionError: the call ended without an answer.
+    """
+    try:
+        await call.write(pb.UpdatePart(header=header))
+    except asyncio.InvalidStateError as error:
+        raise ConnectionError("the call ended before its header was sent") from error
+    return await _answer(call)
+
+
+async def answer_while(call: UpdateCall, sending: Coroutine[Any, Any, None]) -> pb.UpdateReply:
+    """Run `sending`, which writes to the call, until the receiver has answered: it may refuse long before the end.
+
+    Raises:
+        grpc.aio.AioRpcError: the call broke.
+        ConnectionError: the call ended without an answer.
+        Exception: whatever `sending` raised.
+    """
+    listening, writing = asyncio.create_task(_answer(call)), asyncio.create_task(sending)
+    try:
+        await asyncio.wait({listening, writing}, return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done():
+            # The call is over: the listener learns why.
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                writing.result()
+        return await listening
+    finally:
+        writing.cancel()
+        listening.cancel()
+        await asyncio.gather(writing, listening, return_exceptions=True)
+
+
+async def _send_chunks(call: UpdateCall, path: Path, offset: int, compression: Compression) -> None:
+    for chunk in read_chunks(path, offset, compression):
+        await call.write(pb.UpdatePart(chunk=chunk))
+    await call.done_writing()
+
+
+async def _answer(call: UpdateCall) -> pb.UpdateReply:
+    reply = await call.read()
+    if not isinstance(reply, pb.UpdateReply):
+        raise ConnectionError("the call ended without a receipt")
+    return reply
