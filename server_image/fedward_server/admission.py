@@ -115,12 +115,10 @@ def _check_form(submission: Submission) -> None:
 
 def _check_round(submission: Submission) -> None:
     number, state = submission.header.round, submission.state
-    is_open = state.phase is Phase.TRAINING
-    if number == state.round and is_open:
-        return
-    if 0 < number <= state.round and not (number == state.round and is_open):
+    if number == 0 or number > state.round:
+        raise RefusedError(Reason.WRONG_ROUND, f"it is for round {number}, the job is at {state.round}")
+    if number < state.round or state.phase is not Phase.TRAINING:
         raise RefusedError(Reason.ROUND_CLOSED, f"round {number}")
-    raise RefusedError(Reason.WRONG_ROUND, f"it is for round {number}, the job is at {state.round}")
 
 
 def _check_first(submission: Submission) -> None:

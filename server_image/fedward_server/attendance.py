@@ -22,7 +22,9 @@ class Session:
     site: str
     heard_at: float
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the stream is to end: the site was silent, or has attached anew."""
+    """Set when the stream is to end: the site was silent, has left, or has attached anew."""
+    finished: bool = False
+    """Whether Finish has been written to the stream."""
 
 
 @dataclass

@@ -92,7 +92,7 @@ class SiteFailed(Event):
 
     kind: Literal["SiteFailed"] = "SiteFailed"
     site: str
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -107,6 +107,7 @@ class UpdateArrived(Event):
 
     kind: Literal["UpdateArrived"] = "UpdateArrived"
     site: str
+    attempt: int
     round: int
     digest: bytes
     nbytes: int

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,14 +92,14 @@ class Spool:
             raise RefusedError(Reason.STORAGE_FULL, f"{nbytes - upload.offset} bytes to come, room for {max(0, room)}")
         return upload
 
-    def sweep(self, attempt: int, round_number: int) -> None:
-        """Delete every round's updates but those of one; an upload of another that still runs is cut off."""
+    def sweep(self, kept: Collection[tuple[int, int]]) -> None:
+        """Delete all updates but those of the `kept` (attempt, round) pairs; uploads of others are cut off."""
         with self._lock:
-            for slot in [slot for slot in self._partials if (slot.attempt, slot.round) != (attempt, round_number)]:
+            for slot in [slot for slot in self._partials if (slot.attempt, slot.round) not in kept]:
                 self._partials.pop(slot).close()
-            kept = self._folder(attempt, round_number)
+            folders = [self._folder(attempt, round_number) for attempt, round_number in kept]
             for folder in self._root.iterdir():
-                if folder != kept:
+                if folder not in folders:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def nbytes(self) -> int:

@@ -77,6 +77,12 @@ class JobState:
         models = (self.latest, self.previous, self.best)
         return tuple({model.round: model for model in models if model is not None}.values())
 
+    @property
+    def kept_rounds(self) -> frozenset[tuple[int, int]]:
+        """The (attempt, round) pairs whose updates must stay; a closed round may be of an older attempt."""
+        arrived = {(update.attempt, update.round) for update in self.arrivals.values()}
+        return frozenset(arrived | ({(self.attempt, self.round)} if self.phase is Phase.TRAINING else set()))
+
 
 def begin(plan: Plan) -> JobState:
     """Give the state of a job to which nothing has happened yet."""
@@ -139,7 +145,7 @@ def _start_attempt(state: JobState, event: events.AttemptStarted) -> JobState:
 
 
 def _take_update(state: JobState, event: events.UpdateArrived) -> JobState:
-    receipt = (state.attempt, event.round, event.digest)
+    receipt = (event.attempt, event.round, event.digest)
     metrics = event.report.metrics or state.sites[event.site].metrics
     site = replace(state.sites[event.site], receipt=receipt, metrics=metrics)
     return replace(_with_site(state, event.site, site), arrivals={**state.arrivals, event.site: event})

@@ -1,0 +1,64 @@
+"""Who may call, and how a refusal is counted and logged before it goes out."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import grpc
+
+from fedward_protocol.identity import Identity
+from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.tls import peer_identity
+from fedward_server.admission import check_peer
+from fedward_server.job import Job
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+log = logging.getLogger(__name__)
+
+
+def note(job: Job, error: RefusedError, site: str, call: str) -> None:
+    """Count and log a refusal; `site` is who it was said to, where that is known."""
+    job.metrics.refusals.labels(error.reason.value).inc()
+    if site in job.plan.sites:
+        job.attendance.of(site).refusals += 1
+    log.warning(
+        "refused",
+        extra={"call": call, "site": site[:63], "reason": error.reason.value, "detail": error.detail},
+    )
+
+
+def check_site(job: Job, context: Context, site: str) -> Identity:
+    """Give the caller's identity, which must be that of `site`, a site of the plan.
+
+    Raises:
+        RefusedError: CERTIFICATE_MISSING, IDENTITY_MISMATCH, SITE_NOT_IN_PLAN.
+    """
+    peer = peer_identity(context)
+    check_peer(peer, site, job.plan)
+    return peer
+
+
+def check_hub(job: Job, context: Context) -> Identity:
+    """Give the caller's identity, which must be the hub's.
+
+    Raises:
+        RefusedError: CERTIFICATE_MISSING, IDENTITY_MISMATCH.
+    """
+    peer, hub = peer_identity(context), Identity(job.plan.federation, "hub")
+    if peer != hub:
+        raise RefusedError(Reason.IDENTITY_MISMATCH, f"{peer.uri} is not {hub.uri}")
+    return peer
+
+
+def check_site_or_hub(job: Job, context: Context) -> Identity:
+    """Give the caller's identity, which must be the hub's or that of a site of the plan.
+
+    Raises:
+        RefusedError: CERTIFICATE_MISSING, IDENTITY_MISMATCH, SITE_NOT_IN_PLAN.
+    """
+    peer = peer_identity(context)
+    if peer != Identity(job.plan.federation, "hub"):
+        check_peer(peer, peer.name, job.plan)
+    return peer
