@@ -53,14 +53,7 @@ def check(files: Mapping[str, str]) -> None:
         RefusedError: BUNDLE_INVALID, naming the file and the key.
     """
     for path, text in files.items():
-        if path.endswith(".py"):
-            try:
-                ast.parse(text)
-            except SyntaxError as error:
-                _refuse(path, f"line {error.lineno}: {error.msg}")
-    for path in files:
-        if path.startswith("configs/") and path.endswith((".yaml", ".yml")):
-            _refuse(path, "write configurations as JSON")
+        _check_notation(path, text)
     if TRAIN not in files:
         _refuse(TRAIN, "missing; it is what the bundle trains with")
     document = _parse(TRAIN, files[TRAIN])
@@ -85,6 +78,16 @@ def write(files: Mapping[str, str], folder: Path) -> None:
     scripts = folder / "scripts"
     if scripts.is_dir():
         (scripts / "__init__.py").touch()
+
+
+def _check_notation(path: str, text: str) -> None:
+    if path.startswith("configs/") and path.endswith((".yaml", ".yml")):
+        _refuse(path, "write configurations as JSON")
+    if path.endswith(".py"):
+        try:
+            ast.parse(text)
+        except SyntaxError as error:
+            _refuse(path, f"line {error.lineno}: {error.msg}")
 
 
 def _parse(path: str, text: str) -> dict[str, Any]:
