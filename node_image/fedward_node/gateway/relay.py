@@ -65,8 +65,8 @@ class Attendance:
             call.cancel()
 
     async def _hello(self, context: AttendContext) -> pb.Hello:
-        message = await context.read()
-        if not isinstance(message, pb.SiteMessage) or message.WhichOneof("body") != "hello":
+        message = await _heard(context)
+        if message is None or message.WhichOneof("body") != "hello":
             raise RefusedError(Reason.MALFORMED, "the first message of the stream is not a hello")
         check_speaks_for(self._order, message.hello.job, message.hello.site)
         self._plans.learn(self._order, message.hello.plan)
@@ -91,7 +91,7 @@ class Attendance:
     async def _up(self, context: AttendContext, call: AttendCall) -> None:
         # The hub's end may be over: the other direction learns why.
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            while isinstance(message := await context.read(), pb.SiteMessage):
+            while (message := await _heard(context)) is not None:
                 if (leaving := await self._let_out(message)) is not None:
                     await call.write(leaving)
             await call.done_writing()
@@ -149,6 +149,12 @@ class Attendance:
         )
         self._metrics.evaluations.inc()
         return pb.SiteMessage(evaluation=evaluation)
+
+
+async def _heard(context: AttendContext) -> pb.SiteMessage | None:
+    """Return what the trainer says next, None when it says no more."""
+    message: object = await context.read()
+    return message if isinstance(message, pb.SiteMessage) else None
 
 
 async def relay_model(

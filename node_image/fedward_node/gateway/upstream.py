@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import grpc
 
 from fedward_protocol import tls
 from fedward_protocol.pki import Credentials
 from fedward_protocol.wire import federation_pb2 as pb
-from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub, FederationStub
+from fedward_protocol.wire.federation_pb2_grpc import FederationStub
 from fedward_protocol.work_order import WorkOrder
+
+if TYPE_CHECKING:  # the class exists for type checkers alone
+    from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub
 
 _FETCH_MODEL = "/fedward.v1.Federation/FetchModel"
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -25,7 +26,10 @@ from fedward_protocol.plan import Encoding, Plan
 from fedward_protocol.reasons import RefusedError
 from fedward_protocol.versions import SUPPORTED
 from fedward_protocol.wire import federation_pb2 as pb
-from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub, FederationStub
+from fedward_protocol.wire.federation_pb2_grpc import FederationStub
+
+if TYPE_CHECKING:  # the class exists for type checkers alone
+    from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub
 
 LAST_WORDS_S = 60.0
 """How long a site that cannot take part tries to tell the hub so: longer than a hub's restart takes."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedward_node.sending import send_update
 from fedward_protocol import refusals
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.tensors.chunks import Compression, chunk_data
 from fedward_protocol.wire import federation_pb2 as pb
-from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub
+
+if TYPE_CHECKING:  # the class exists for type checkers alone
+    from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
