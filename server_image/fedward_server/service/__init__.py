@@ -1,1 +1,64 @@
-"""The aggregator's gRPC service, one call a file; all decisions are made elsewhere."""
+"""The gRPC service: one call a file, over the job that they all serve."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+from fedward_protocol.wire import federation_pb2 as pb
+from fedward_protocol.wire.federation_pb2_grpc import FederationServicer
+from fedward_server.job import Job
+from fedward_server.service.attend import attend
+from fedward_server.service.fetch import fetch
+from fedward_server.service.observe import observe
+from fedward_server.service.refusing import Context
+from fedward_server.service.submit import submit
+
+TRANSFERS = 8
+"""Streams of models and updates that move at a time in each direction: what bounds the memory, however many sites."""
+
+
+class Aggregator(FederationServicer):
+    """Serves one job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._downloads, self._uploads = asyncio.Semaphore(TRANSFERS), asyncio.Semaphore(TRANSFERS)
+        self.observers = 0
+        """How many observers are connected."""
+        self.was_seen_to_the_end = asyncio.Event()
+        """Set once an observer has left after the job's end."""
+
+    def Attend(  # noqa: N802 - the wire's name
+        self, request_iterator: object, context: object
+    ) -> AsyncIterator[pb.HubMessage]:
+        """See `attend`."""
+        return attend(self._job, cast("AsyncIterator[pb.SiteMessage]", request_iterator), cast("Context", context))
+
+    def FetchModel(  # noqa: N802 - the wire's name
+        self, request: pb.FetchModelRequest, context: object
+    ) -> AsyncIterator[pb.Chunk]:
+        """See `fetch`."""
+        return fetch(self._job, self._downloads, request, cast("Context", context))
+
+    def SubmitUpdate(  # noqa: N802 - the wire's name
+        self, request_iterator: object, context: object
+    ) -> AsyncIterator[pb.UpdateReply]:
+        """See `submit`."""
+        parts = cast("AsyncIterator[pb.UpdatePart]", request_iterator)
+        return submit(self._job, self._uploads, parts, cast("Context", context))
+
+    async def Observe(  # noqa: N802 - the wire's name
+        self, request: pb.ObserveRequest, context: object
+    ) -> AsyncIterator[pb.Observation]:
+        """See `observe`."""
+        self.observers += 1
+        try:
+            async for observation in observe(self._job, request, cast("Context", context)):
+                yield observation
+        finally:
+            self.observers -= 1
+            if self._job.state.is_over:
+                self.was_seen_to_the_end.set()
+            self._job.bell.ring()

@@ -72,9 +72,7 @@ def _check_hello(hello: pb.Hello, state: JobState) -> int:
 def _joined(hello: pb.Hello, state: JobState, now: float) -> events.SiteJoined | None:
     """Say what a hello changes: nothing, when the site says what it said before."""
     check_job(hello.job, state)
-    cases = events.Cases(
-        training=hello.training_cases, validation=hello.validation_cases, skipped=hello.skipped_cases
-    )
+    cases = events.Cases(training=hello.training_cases, validation=hello.validation_cases, skipped=hello.skipped_cases)
     site = state.sites[hello.site]
     if site.cases == cases and site.failure is None:
         return None
@@ -134,9 +132,7 @@ async def _take(job: Job, session: Session, message: pb.SiteMessage) -> None:
             pass
 
 
-def _evaluated(
-    site: str, evaluation: pb.Evaluation, state: JobState, now: float
-) -> events.SiteEvaluated | None:
+def _evaluated(site: str, evaluation: pb.Evaluation, state: JobState, now: float) -> events.SiteEvaluated | None:
     """Say what an evaluation adds: nothing, unless it is this site's first of the last model while that is awaited."""
     if state.phase is not Phase.EVALUATING or site in state.evaluations:
         return None

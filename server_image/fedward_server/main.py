@@ -1,0 +1,152 @@
+"""The aggregator's process: one job, from its plan to its last model."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+
+from fedward_protocol import logs, probes, tls
+from fedward_protocol.pki import Credentials
+from fedward_protocol.plan import Plan
+from fedward_protocol.wire.federation_pb2_grpc import add_FederationServicer_to_server
+from fedward_server import events
+from fedward_server.clock import SystemClock
+from fedward_server.job import Job
+from fedward_server.journal import Journal
+from fedward_server.metrics import Metrics
+from fedward_server.models import Models
+from fedward_server.rounds.state import JobState, Phase, replay
+from fedward_server.service import Aggregator
+from fedward_server.spool import Spool
+
+COMPLETED, FAILED, STOPPED = 0, 3, 143
+"""Exit codes; 143 is what a shell gives a process that SIGTERM ended."""
+
+LINGER_S = 10.0
+"""How long the sites and the hub have, after the job's end, to hear of it and to fetch the model."""
+
+_STOP_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The aggregator cannot start from what it was given."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the job and return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    logs.configure("aggregator")
+    try:
+        return asyncio.run(_serve(chosen))
+    except StartError as error:
+        _log.critical(str(error))
+        return FAILED
+
+
+async def _serve(chosen: argparse.Namespace) -> int:
+    stopped = asyncio.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
+    plan = Plan.parse(chosen.plan.read_bytes())
+    chosen.state.mkdir(parents=True, exist_ok=True)
+    async with Journal(chosen.state / "journal.db") as journal:
+        history = await journal.open()
+        _check_plan(plan, history)
+        state = replay(plan, history)
+        clock, metrics = SystemClock(state.last_event_at), Metrics()
+        job = Job(state, journal, Models(chosen.state / "models"), Spool(chosen.state / "spool"), clock, metrics)
+        await job.record(lambda now_state, now: _attempt(now_state, chosen.attempt, plan, now))
+        _describe(metrics, job)
+        service = Aggregator(job)
+        server = _server(service, chosen)
+        with probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job)):
+            await server.start()
+            _log.info("serving", extra={"job": plan.job.name, "attempt": chosen.attempt, "listen": chosen.listen})
+            code = await _until_over(job, service, chosen.state / "initial.safetensors", stopped)
+            await server.stop(_STOP_S)
+    _log.info("stopped", extra={"state": job.state.phase.value, "exit": code})
+    return code
+
+
+async def _until_over(job: Job, service: Aggregator, initial: Path, stopped: asyncio.Event) -> int:
+    async def run() -> None:
+        await job.run(initial)
+        await _linger(job, service)
+
+    running, stopping = asyncio.create_task(run()), asyncio.create_task(stopped.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not running.done():
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return STOPPED
+    running.result()
+    return COMPLETED if job.state.phase is Phase.COMPLETED else FAILED
+
+
+async def _linger(job: Job, service: Aggregator) -> None:
+    """Wait until the sites and an observer know how it ended, but not for ever."""
+    ends_at = job.clock.now() + LINGER_S
+    with job.bell.listen() as changed:
+        while job.clock.now() < ends_at or service.observers:
+            changed.clear()
+            if not job.attendance.presence().attending and service.was_seen_to_the_end.is_set():
+                return
+            alarm = job.clock.call_at(ends_at, changed.set)
+            await changed.wait()
+            alarm.cancel()
+
+
+def _check_plan(plan: Plan, history: list[events.AnyEvent]) -> None:
+    known = [event.plan for event in history if isinstance(event, events.AttemptStarted)]
+    if known and known[-1] != plan.digest():
+        raise StartError("the state folder belongs to another plan; give this one a folder of its own")
+
+
+def _attempt(state: JobState, attempt: int, plan: Plan, now: float) -> events.AttemptStarted | None:
+    if attempt < state.attempt:
+        raise StartError(f"this is attempt {attempt}, and the job has been at attempt {state.attempt}")
+    if attempt == state.attempt:
+        return None
+    return events.AttemptStarted(at=now, attempt=attempt, plan=plan.digest())
+
+
+def _describe(metrics: Metrics, job: Job) -> None:
+    metrics.build.info({"version": version("fedward")})
+    metrics.rounds.set(job.plan.rounds.count)
+    metrics.quorum.set(job.plan.rounds.quorum)
+    metrics.watch_spool(job.spool.nbytes)
+
+
+def _obstacle(job: Job) -> str | None:
+    return None if job.state.latest is not None else "waiting for the initial model"
+
+
+def _server(service: Aggregator, chosen: argparse.Namespace) -> grpc.aio.Server:
+    server = grpc.aio.server(options=tls.SERVER_OPTIONS)
+    add_FederationServicer_to_server(service, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    credentials = Credentials.read(chosen.tls)
+    server.add_secure_port(chosen.listen, tls.server_credentials(credentials, require_client=True))
+    return server
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fedward-aggregator", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="the job's plan, JSON")
+    parser.add_argument("--attempt", type=int, required=True, help="rises each time the job is started anew")
+    parser.add_argument("--state", type=Path, required=True, help="folder of the journal, the updates and the models")
+    parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where gateways connect")
+    parser.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    parser.add_argument("--tls", type=Path, required=True, help="folder of tls.crt, tls.key and ca.crt")
+    return parser
