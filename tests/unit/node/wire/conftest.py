@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -55,6 +56,8 @@ class Hub(FederationServicer):
         self.attached = asyncio.Event()
         self.heartbeat_s = 0.05
         self._streams = []
+        self._told = asyncio.Event()
+        self._locks = defaultdict(asyncio.Lock)
         self._server = None
 
     async def start(self):
@@ -79,6 +82,13 @@ class Hub(FederationServicer):
             if message.WhichOneof("body") == kind:
                 return getattr(message, kind)
 
+    async def until(self, condition):
+        """Wait until something that the hub was told makes the condition true."""
+        async with asyncio.timeout(20):
+            while not condition():
+                self._told.clear()
+                await self._told.wait()
+
     async def Attend(self, messages, context):  # noqa: N802 - the wire's name
         said = asyncio.Queue()
         listening = asyncio.create_task(self._listen(messages, said))
@@ -101,6 +111,7 @@ class Hub(FederationServicer):
 
     async def FetchModel(self, request, context):  # noqa: N802
         self.fetches.append(request.offset)
+        self._told.set()
         if request.digest not in self.models:
             await refusals.abort(context, refusals.RefusedError(refusals.Reason.MODEL_UNKNOWN))
         model = self.models[request.digest]
@@ -113,9 +124,15 @@ class Hub(FederationServicer):
     async def SubmitUpdate(self, parts, context):  # noqa: N802
         header = (await anext(parts)).header
         self.headers.append(header)
+        self._told.set()
         if self.refusal is not None:
             yield pb.UpdateReply(refusal=pb.Refusal(reason=self.refusal.value, message="as told"))
             return
+        async with self._locks[header.digest]:
+            async for reply in self._take(header, parts, context):
+                yield reply
+
+    async def _take(self, header, parts, context):
         bytes_so_far = self.stored.setdefault(header.digest, bytearray())
         if header.digest not in self.complete:
             self.offsets.append(len(bytes_so_far))
@@ -130,8 +147,10 @@ class Hub(FederationServicer):
                     await context.abort(grpc.StatusCode.UNAVAILABLE, "died")
             assert hashlib.sha256(bytes_so_far).digest() == header.digest
             self.complete[header.digest] = header
+            self._told.set()
         if self.receipts_lost:
             self.receipts_lost -= 1
+            self._told.set()
             await context.abort(grpc.StatusCode.UNAVAILABLE, "died before the receipt")
         yield pb.UpdateReply(
             receipt=pb.Receipt(job=header.job, site=header.site, round=header.round, digest=header.digest)
