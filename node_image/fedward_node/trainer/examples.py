@@ -21,7 +21,8 @@ _BACKGROUNDS = ("t1c", "t2f", "t1n", "t2w")  # the first one that the job uses; 
 
 
 def write_examples(plan: Plan, model: Path, data: Path, out: Path, count: int = 3) -> None:
-    """Predict the first `count` held-out cases and write one axial slice of each, the one with most tumour.
+    """Predict the first `count` held-out cases and write one axial slice of each, the one with most tumour,
+    its inner parts counting more.
 
     The .npz holds, for case i, image_i (float32 X, Y; 0 to 1), truth_i and prediction_i (uint8 X, Y; 0 none, 1 oedema,
     2 core, 3 enhancing), spacing_i (mm along X, Y) and dice_i (mean over regions, whole case); and labels, which say
@@ -45,7 +46,7 @@ def write_examples(plan: Plan, model: Path, data: Path, out: Path, count: int = 
         case = cases.read(index)
         truth = regions(case.depths)
         prediction = predict(network, case.image, plan.training.patch, device, plan.training.amp)
-        level = int((case.depths > 0).sum(axis=(0, 1)).argmax())
+        level = int(case.depths.sum(axis=(0, 1)).argmax())
         arrays[f"image_{index}"] = _to_unit(case.image[background, :, :, level])
         arrays[f"truth_{index}"] = case.depths[:, :, level]
         # A voxel shows the innermost region that it is predicted to be in, nested or not.

@@ -8,6 +8,7 @@ beginning, with the same random numbers.
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,11 +26,12 @@ from monai.utils.misc import set_determinism
 from fedward_node.trainer import weights
 from fedward_node.trainer.algorithm import Cases, Control, LocalResult, MeanMetric, Superseded
 from fedward_node.trainer.bundles import files
-from fedward_node.trainer.bundles.network import scripts_of
+from fedward_node.trainer.bundles.network import innermost, scripts_of
 from fedward_node.trainer.seeds import seed_of
 from fedward_protocol.plan import Bundle, Plan
 from fedward_protocol.reasons import Reason, RefusedError
 
+_logger = logging.getLogger(__name__)
 _SEEDS = 2**32  # numpy's legacy generator, which MONAI seeds, takes no larger ones
 
 
@@ -70,12 +72,10 @@ class BundleAlgorithm:
         try:
             client.initialize({ExtraItems.CLIENT_NAME: self._site})
             counts = len(client.trainer.data_loader.dataset), len(client.evaluator.data_loader.dataset)
-        except RefusedError:
-            raise
         except Exception as error:
-            raise RefusedError(
-                Reason.BUNDLE_INVALID, f"it cannot be set up: {type(error).__name__}: {error}"
-            ) from error
+            # The cause may hold a patient's file name, so it stays in the site's log; the refusal names the expression.
+            _logger.error("the bundle cannot be set up: %s", innermost(error))
+            raise RefusedError(Reason.BUNDLE_INVALID, f"{_first_lines(error)}; the site's log has the cause") from error
         if counts[0] == 0:
             raise RefusedError(Reason.DATASET_EMPTY, "the bundle's train#dataset finds no case in dataset_dir")
         self._client = client
@@ -176,3 +176,10 @@ def _loss_of(output: Any) -> float:
     item = output[0] if isinstance(output, list) and output else output
     value = item.get("loss", 0.0) if isinstance(item, dict) else 0.0
     return float(value)
+
+
+def _first_lines(error: Exception) -> str:
+    """Name the kind of error, and the expression of the bundle that raised it where MONAI says so."""
+    text = str(error)
+    known = text.startswith(("Failed to evaluate", "Failed to instantiate"))
+    return " ".join(text.split())[:300] if known else f"setting it up raises {type(error).__name__}"

@@ -32,7 +32,7 @@ def build_bundle_network(bundle: Bundle) -> torch.nn.Module:
         try:
             built = parser.get_parsed_content("network_def")
         except Exception as error:
-            raise RefusedError(Reason.BUNDLE_INVALID, f"{files.TRAIN}: network_def: {_innermost(error)}") from error
+            raise RefusedError(Reason.BUNDLE_INVALID, f"{files.TRAIN}: network_def: {innermost(error)}") from error
     if not isinstance(built, torch.nn.Module):
         raise RefusedError(
             Reason.BUNDLE_INVALID, f"{files.TRAIN}: network_def is a {type(built).__name__}, not a network"
@@ -52,7 +52,8 @@ def scripts_of(folder: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _innermost(error: BaseException) -> str:
+def innermost(error: BaseException) -> str:
+    """Say what went wrong first: MONAI wraps an error once for each level of the configuration."""
     while error.__cause__ is not None:
         error = error.__cause__
     return f"{type(error).__name__}: {error}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import torch
 
 from fedward_node.trainer.segmentation.training import EpochResult, Trainee
 from fedward_protocol.tensors.file import sync_directory
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,12 @@ class Checkpoint:
         """Put the state back, if the file holds this round's, and say how far it had come."""
         if not self._path.is_file():
             return Progress()
-        # weights_only: nothing in the file is run, whatever somebody has put there.
-        stored: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
+        try:
+            # weights_only: nothing in the file is run, whatever somebody has put there.
+            stored: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
+        except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+            _logger.warning("the checkpoint cannot be read, the round starts again: %s", error)
+            return Progress()
         if stored["key"] != self._key:
             return Progress()
         trainee.network.load_state_dict(stored["network"])
