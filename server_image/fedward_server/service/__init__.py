@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import cast
 
 from fedward_protocol.wire import federation_pb2 as pb
@@ -30,24 +31,33 @@ class Aggregator(FederationServicer):
         self.was_seen_to_the_end = asyncio.Event()
         """Set once an observer has left after the job's end."""
 
-    def Attend(  # noqa: N802 - the wire's name
+    # gRPC takes a call for asynchronous only where the method itself is an async generator.
+
+    async def Attend(  # noqa: N802 - the wire's name
         self, request_iterator: object, context: object
     ) -> AsyncIterator[pb.HubMessage]:
         """See `attend`."""
-        return attend(self._job, cast("AsyncIterator[pb.SiteMessage]", request_iterator), cast("Context", context))
+        messages = cast("AsyncIterator[pb.SiteMessage]", request_iterator)
+        async with aclosing(attend(self._job, messages, cast("Context", context))) as answers:
+            async for message in answers:
+                yield message
 
-    def FetchModel(  # noqa: N802 - the wire's name
+    async def FetchModel(  # noqa: N802 - the wire's name
         self, request: pb.FetchModelRequest, context: object
     ) -> AsyncIterator[pb.Chunk]:
         """See `fetch`."""
-        return fetch(self._job, self._downloads, request, cast("Context", context))
+        async with aclosing(fetch(self._job, self._downloads, request, cast("Context", context))) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
-    def SubmitUpdate(  # noqa: N802 - the wire's name
+    async def SubmitUpdate(  # noqa: N802 - the wire's name
         self, request_iterator: object, context: object
     ) -> AsyncIterator[pb.UpdateReply]:
         """See `submit`."""
         parts = cast("AsyncIterator[pb.UpdatePart]", request_iterator)
-        return submit(self._job, self._uploads, parts, cast("Context", context))
+        async with aclosing(submit(self._job, self._uploads, parts, cast("Context", context))) as replies:
+            async for reply in replies:
+                yield reply
 
     async def Observe(  # noqa: N802 - the wire's name
         self, request: pb.ObserveRequest, context: object
@@ -55,8 +65,9 @@ class Aggregator(FederationServicer):
         """See `observe`."""
         self.observers += 1
         try:
-            async for observation in observe(self._job, request, cast("Context", context)):
-                yield observation
+            async with aclosing(observe(self._job, request, cast("Context", context))) as observations:
+                async for observation in observations:
+                    yield observation
         finally:
             self.observers -= 1
             if self._job.state.is_over:

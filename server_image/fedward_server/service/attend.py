@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.refusals import abort, to_message
@@ -24,7 +24,7 @@ _LONGEST_TEXT = 200
 log = logging.getLogger(__name__)
 
 
-async def attend(job: Job, messages: AsyncIterator[pb.SiteMessage], context: Context) -> AsyncIterator[pb.HubMessage]:
+async def attend(job: Job, messages: AsyncIterator[pb.SiteMessage], context: Context) -> AsyncGenerator[pb.HubMessage]:
     """Serve one site's stream, from its hello until either end closes it."""
     hello = await _first(messages)
     try:

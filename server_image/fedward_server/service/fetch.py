@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.refusals import abort
@@ -18,7 +18,7 @@ from fedward_server.service.refusing import Context, check_site_or_hub, note
 
 async def fetch(
     job: Job, places: asyncio.Semaphore, request: pb.FetchModelRequest, context: Context
-) -> AsyncIterator[pb.Chunk]:
+) -> AsyncGenerator[pb.Chunk]:
     """Serve one model's stream."""
     name = ""
     try:

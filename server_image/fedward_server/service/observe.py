@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.refusals import abort
@@ -16,7 +16,7 @@ PROGRESS_S = 0.5
 """How often a site's progress within a stage is shown; it rings no bell, so that many sites cost nothing."""
 
 
-async def observe(job: Job, request: pb.ObserveRequest, context: Context) -> AsyncIterator[pb.Observation]:
+async def observe(job: Job, request: pb.ObserveRequest, context: Context) -> AsyncGenerator[pb.Observation]:
     """Serve one observer until it leaves; after the job's end the status stands and nothing more is sent."""
     try:
         check_hub(job, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from fedward_protocol.identity import Identity
 from fedward_protocol.reasons import Reason, RefusedError
@@ -29,7 +29,7 @@ _MODELS_MADE = 2
 
 async def submit(
     job: Job, places: asyncio.Semaphore, parts: AsyncIterator[pb.UpdatePart], context: Context
-) -> AsyncIterator[pb.UpdateReply]:
+) -> AsyncGenerator[pb.UpdateReply]:
     """Serve one update's stream."""
     started = job.clock.now()
     header = (await anext(parts, pb.UpdatePart())).header
