@@ -8,6 +8,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from pydantic import JsonValue
 
 from fedward_node.gateway.layouts import Layouts
 from fedward_node.gateway.ledger import Ledger
@@ -44,6 +46,12 @@ def assemble(
     orders = Orders(operator_key, identity, lambda: datetime.now(UTC))
     upstreams = Upstreams(lambda: Credentials.read(tls_folder))
     return Gateway(orders, Plans(state / "plans"), upstreams, desk, time.monotonic)
+
+
+def origin_of(identity: Identity, certificate_pem: bytes) -> dict[str, JsonValue]:
+    """Return what the audit log records about who writes it: site, federation, SHA-256 of the certificate."""
+    fingerprint = x509.load_pem_x509_certificate(certificate_pem).fingerprint(SHA256())
+    return {"site": identity.name, "federation": identity.federation, "certificate": fingerprint.hex()}
 
 
 def identity_of(certificate_pem: bytes) -> Identity:

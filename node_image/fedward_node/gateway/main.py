@@ -13,7 +13,7 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from fedward_node.gateway.assembly import assemble, identity_of
+from fedward_node.gateway.assembly import assemble, identity_of, origin_of
 from fedward_node.gateway.audit import AuditLog
 from fedward_node.gateway.metrics import Metrics
 from fedward_protocol import logs, probes, tls
@@ -39,9 +39,8 @@ async def _serve(chosen: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
     credentials, metrics = Credentials.read(chosen.tls), Metrics()
     identity = identity_of(credentials.cert_pem)
-    gateway = assemble(
-        chosen.state, AuditLog(chosen.audit), identity, _public_key(chosen.operator_key), chosen.tls, metrics
-    )
+    audit = AuditLog(chosen.audit, origin_of(identity, credentials.cert_pem))
+    gateway = assemble(chosen.state, audit, identity, _public_key(chosen.operator_key), chosen.tls, metrics)
     server = grpc.aio.server(options=tls.SERVER_OPTIONS)
     server.add_generic_rpc_handlers((gateway.handler(),))
     server.add_secure_port(chosen.listen, tls.server_credentials(credentials, require_client=False))
