@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.inferers.utils import sliding_window_inference
+
+from fedward_node.trainer.segmentation.monai_parts import sliding_window_inference
 
 _OVERLAP = 0.5  # of neighbouring windows; their predictions are blended with Gaussian weights
 

@@ -7,10 +7,10 @@ import inspect
 from typing import Any
 
 import torch
-from monai.networks import nets
 
 from fedward_node.trainer.data.checks import wanted_modalities
 from fedward_node.trainer.data.labels import REGIONS
+from fedward_node.trainer.segmentation.monai_parts import nets
 from fedward_protocol.plan import Network, Plan
 from fedward_protocol.reasons import Reason, RefusedError
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.losses.dice import DiceFocalLoss, DiceLoss
 
 from fedward_node.trainer.data.dataset import CaseStore
 from fedward_node.trainer.seeds import generator, seed_of
 from fedward_node.trainer.segmentation.augmentation import example
+from fedward_node.trainer.segmentation.monai_parts import DiceFocalLoss, DiceLoss
 from fedward_protocol.plan import Optimizer, Training
 from fedward_protocol.reasons import Reason, RefusedError
 

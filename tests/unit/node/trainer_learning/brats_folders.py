@@ -18,6 +18,8 @@ SUFFIXES = {
 }
 NAMES = {"brats2018": "Brats18_TCIA_{}_1", "brats2021": "BraTS2021_{:05}", "brats2023": "BraTS-GLI-{:05}-000"}
 
+NETWORK = {"channels": [4, 8], "strides": [2], "num_res_units": 1, "dropout": 0.1}
+
 
 def a_plan(**changes: Any) -> Plan:
     """A plan for one site and a network of a few hundred weights; `changes` replace whole sections."""
@@ -25,7 +27,12 @@ def a_plan(**changes: Any) -> Plan:
         "federation": "fedward.test",
         "job": {"name": "tumour", "namespace": "research", "uid": "0123456789"},
         "sites": ["north"],
-        "model": {"network": {"name": "UNet", "args": {"channels": [4, 8], "strides": [2], "num_res_units": 1}}},
+        "model": {
+            "network": {
+                "name": "UNet",
+                "args": {"channels": [4, 8], "strides": [2], "num_res_units": 1, "dropout": 0.1},
+            }
+        },
         "data": {"dataset": "brats"},
         "training": {"localEpochs": 3, "optimizer": {"lr": 0.02}, "patch": [16, 16, 16]},
         "rounds": {"count": 2, "quorum": 1, "deadlineS": 60, "graceS": 0},
