@@ -6,14 +6,23 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
+from fedward_node.frames import chunk_part
 from fedward_protocol.tensors.chunks import Compression, read_chunks
 from fedward_protocol.wire import federation_pb2 as pb
 
-UpdateCall = grpc.aio.StreamStreamCall[pb.UpdatePart, pb.UpdateReply]
+UpdateCall = grpc.aio.StreamStreamCall[bytes, pb.UpdateReply]
+SubmitUpdate = grpc.aio.StreamStreamMultiCallable[bytes, pb.UpdateReply]
+
+
+def submitter(channel: grpc.aio.Channel) -> SubmitUpdate:
+    """Return `SubmitUpdate` on a channel, to be written with parts that are serialised already."""
+    method = "/fedward.v1.Federation/SubmitUpdate"
+    callable_: object = channel.stream_stream(method, response_deserializer=pb.UpdateReply.FromString)
+    return cast("SubmitUpdate", callable_)
 
 
 async def send_update(
@@ -40,7 +49,7 @@ async def send_header(call: UpdateCall, header: pb.UpdateHeader) -> pb.UpdateRep
         ConnectionError: the call ended without an answer.
     """
     try:
-        await call.write(pb.UpdatePart(header=header))
+        await call.write(pb.UpdatePart(header=header).SerializeToString())
     except asyncio.InvalidStateError as error:
         raise ConnectionError("the call ended before its header was sent") from error
     return await _answer(call)
@@ -70,7 +79,7 @@ async def answer_while(call: UpdateCall, sending: Coroutine[Any, Any, None]) -> 
 
 async def _send_chunks(call: UpdateCall, path: Path, offset: int, compression: Compression) -> None:
     for chunk in read_chunks(path, offset, compression):
-        await call.write(pb.UpdatePart(chunk=chunk))
+        await call.write(chunk_part(chunk.offset, chunk.data, chunk.compression))
     await call.done_writing()
 
 

@@ -54,14 +54,13 @@ def origin_of(identity: Identity, certificate_pem: bytes) -> dict[str, JsonValue
     return {"site": identity.name, "federation": identity.federation, "certificate": fingerprint.hex()}
 
 
-def identity_of(certificate_pem: bytes) -> Identity:
+def identity_of(certificate: x509.Certificate) -> Identity:
     """Return whom a certificate names.
 
     Raises:
         RefusedError: IDENTITY_MISMATCH, its URI is none of a federation's.
-        ValueError: it is no certificate, or does not name exactly one URI.
+        ValueError: it does not name exactly one URI.
     """
-    certificate = x509.load_pem_x509_certificate(certificate_pem)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
     return Identity.parse(uri)

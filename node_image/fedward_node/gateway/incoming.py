@@ -33,7 +33,7 @@ class Incoming:
     received: int = field(default=0, init=False)
 
     async def chunks(self) -> AsyncIterator[tuple[pb.Chunk, bytes]]:
-        """Yield each chunk, without fields that this version does not know, and its bytes of the file.
+        """Yield each chunk, and its bytes of the file.
 
         The last one is yielded only when the digest of them all has been found right.
 
@@ -63,5 +63,4 @@ class Incoming:
             raise RefusedError(Reason.WRONG_OFFSET, f"the trainer stalled after {self.received} bytes") from error
         if not isinstance(part, pb.UpdatePart) or part.WhichOneof("body") != "chunk":
             raise RefusedError(Reason.MALFORMED, f"no chunk after {self.received} bytes")
-        chunk = part.chunk
-        return pb.Chunk(offset=chunk.offset, data=chunk.data, compression=chunk.compression)
+        return part.chunk

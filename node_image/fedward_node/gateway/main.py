@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import JsonValue
 
-from fedward_node.gateway.assembly import assemble, identity_of, origin_of
+from fedward_node.gateway.assembly import assemble, identity_of
 from fedward_node.gateway.audit import AuditLog
 from fedward_node.gateway.metrics import Metrics
 from fedward_protocol import logs, probes, tls
@@ -37,19 +40,25 @@ async def _serve(chosen: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
-    credentials, metrics = Credentials.read(chosen.tls), Metrics()
-    identity = identity_of(credentials.cert_pem)
-    audit = AuditLog(chosen.audit, origin_of(identity, credentials.cert_pem))
-    gateway = assemble(chosen.state, audit, identity, _public_key(chosen.operator_key), chosen.tls, metrics)
-    server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((gateway.handler(),))
-    server.add_secure_port(chosen.listen, tls.server_credentials(credentials, require_client=False))
-    with probes.serve(chosen.metrics, metrics.registry, lambda: None):
-        await server.start()
-        _log.info("serving", extra={"identity": identity.uri, "listen": chosen.listen})
-        await stopped.wait()
-        await server.stop(STOP_S)
-    gateway.close()
+    credentials, metrics, key = Credentials.read(chosen.tls), Metrics(), _public_key(chosen.operator_key)
+    certificate = x509.load_pem_x509_certificate(credentials.cert_pem)
+    identity = identity_of(certificate)
+    origin: dict[str, JsonValue] = {
+        "site": identity.name,
+        "federation": identity.federation,
+        "certificate": certificate.fingerprint(hashes.SHA256()).hex(),
+    }
+    with AuditLog(chosen.audit, origin) as audit:
+        gateway = assemble(chosen.state, audit, identity, key, chosen.tls, metrics)
+        server = grpc.aio.server(options=tls.SERVER_OPTIONS)
+        server.add_generic_rpc_handlers((gateway.handler(),))
+        server.add_secure_port(chosen.listen, tls.server_credentials(credentials, require_client=False))
+        with probes.serve(chosen.metrics, metrics.registry, lambda: None):
+            await server.start()
+            _log.info("serving", extra={"identity": identity.uri, "listen": chosen.listen})
+            await stopped.wait()
+            await server.stop(STOP_S)
+        gateway.close()
     _log.info("stopped")
 
 

@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedward_node.frames import chunk_part
 from fedward_node.gateway import outgoing
 from fedward_node.gateway.accounting import Cost
 from fedward_node.gateway.incoming import Incoming, SubmitContext
@@ -81,7 +82,7 @@ class Submission:
         header.release.CopyFrom(pb.Release(spent_epsilon=spent, nbytes_in=header.nbytes))
         await self._record("update-begins", header)
         incoming = Incoming(self.context, header)
-        call = self.upstream.stub.SubmitUpdate()
+        call = self.upstream.submit()
         try:
             reply = await send_header(call, header)
             if reply.WhichOneof("body") == "resume_from":
@@ -101,9 +102,12 @@ class Submission:
                 await self._record("update", incoming.header)
             if incoming.received <= start:
                 continue
-            rest = chunk if chunk.offset >= start else pb.Chunk(offset=start, data=data[start - chunk.offset :])
-            await call.write(pb.UpdatePart(chunk=rest))
-            sent.inc(len(rest.data))
+            if chunk.offset >= start:
+                part = chunk_part(chunk.offset, chunk.data, chunk.compression)
+            else:
+                part = chunk_part(start, data[start - chunk.offset :])
+            await call.write(part)
+            sent.inc(len(part))
         await call.done_writing()
 
     # ------------------------------------------------------------ with filters
@@ -118,7 +122,7 @@ class Submission:
         spent = await self._charge(raw, bytes.fromhex(ready.digest), ready.cost)
         header = _released(raw, ready, spent)
         await self._record("update", header)
-        call = self.upstream.stub.SubmitUpdate()
+        call = self.upstream.submit()
         try:
             reply = await send_update(call, header, ready.path, self.plan.transport.compression)
         finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import grpc
 
+from fedward_node.sending import SubmitUpdate, submitter
 from fedward_protocol import tls
 from fedward_protocol.pki import Credentials
 from fedward_protocol.wire import federation_pb2 as pb
@@ -25,10 +26,17 @@ FetchRaw = grpc.aio.UnaryStreamMultiCallable[pb.FetchModelRequest, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """An aggregator: its service, and `FetchModel` with answers as the bytes that came, unparsed."""
+    """An aggregator.
+
+    Attributes:
+        stub: its service.
+        fetch_raw: `FetchModel`, with answers as the bytes that came.
+        submit: `SubmitUpdate`, with parts that are serialised already.
+    """
 
     stub: FederationAsyncStub
     fetch_raw: FetchRaw
+    submit: SubmitUpdate
 
 
 @dataclass
@@ -58,7 +66,7 @@ class Upstreams:
         used.users += 1
         try:
             fetch_raw: object = used.channel.unary_stream(_FETCH_MODEL, pb.FetchModelRequest.SerializeToString)
-            yield Upstream(FederationStub(used.channel), cast("FetchRaw", fetch_raw))
+            yield Upstream(FederationStub(used.channel), cast("FetchRaw", fetch_raw), submitter(used.channel))
         finally:
             used.users -= 1
             if used.users == 0:

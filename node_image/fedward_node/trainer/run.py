@@ -80,7 +80,7 @@ async def take_part(assignment: Assignment, algorithm: Algorithm, pace: Pace | N
     worker = Worker()
     try:
         async with grpc.aio.secure_channel(assignment.gateway, credentials, options=options) as channel:
-            await _take_part(assignment, order, algorithm, pace or Pace(), FederationStub(channel), worker)
+            await _take_part(assignment, order, algorithm, pace or Pace(), channel, worker)
     finally:
         worker.close()
 
@@ -90,9 +90,10 @@ async def _take_part(
     order: work_order.WorkOrder,
     algorithm: Algorithm,
     pace: Pace,
-    stub: FederationAsyncStub,
+    channel: grpc.aio.Channel,
     worker: Worker,
 ) -> None:
+    stub: FederationAsyncStub = FederationStub(channel)
     plan, job = assignment.plan, pb.JobRef(uid=order.job.uid, attempt=order.attempt)
 
     def metadata() -> Metadata:
@@ -115,7 +116,7 @@ async def _take_part(
         algorithm,
         State(assignment.state, plan),
         attending,
-        Transfer(stub, metadata, plan.transport.compression),
+        Transfer(channel, metadata, plan.transport.compression),
         worker,
         pace.backoff,
         pace.sleep,

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedward_node.sending import send_update
+import grpc
+
+from fedward_node.sending import send_update, submitter
 from fedward_protocol import refusals
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.tensors.chunks import Compression, chunk_data
 from fedward_protocol.wire import federation_pb2 as pb
+from fedward_protocol.wire.federation_pb2_grpc import FederationStub
 
 if TYPE_CHECKING:  # the class exists for type checkers alone
     from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub
@@ -26,13 +29,14 @@ class Transfer:
     thread and back would delay the next one.
 
     Args:
-        stub: the gateway's service.
+        channel: to the gateway.
         metadata: makes the metadata of a call, the work order in it.
         compression: "none" or "zstd", as the plan says.
     """
 
-    def __init__(self, stub: FederationAsyncStub, metadata: Callable[[], Metadata], compression: Compression) -> None:
-        self._stub = stub
+    def __init__(self, channel: grpc.aio.Channel, metadata: Callable[[], Metadata], compression: Compression) -> None:
+        self._stub: FederationAsyncStub = FederationStub(channel)
+        self._submit = submitter(channel)
         self._metadata = metadata
         self._compression = compression
         self._known: set[Path] = set()
@@ -77,7 +81,7 @@ class Transfer:
             ConnectionError: the stream ended without an answer.
             OSError: the file cannot be read.
         """
-        call = self._stub.SubmitUpdate(metadata=self._metadata())
+        call = self._submit(metadata=self._metadata())
         try:
             reply = await send_update(call, header, path, self._compression)
         finally:

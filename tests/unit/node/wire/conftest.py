@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import numpy as np
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedward_node.gateway.assembly import assemble, identity_of
@@ -50,6 +51,8 @@ class Hub(FederationServicer):
         self.fetches = []
         self.fetch_dies_after = None
         self.dies_after = None
+        self.holds_after = None
+        self.holding, self.go_on = asyncio.Event(), asyncio.Event()
         self.refusal = None
         self.receipts_lost = 0
         self.instruction = None
@@ -142,6 +145,10 @@ class Hub(FederationServicer):
                 assert part.chunk.offset == len(bytes_so_far)
                 bytes_so_far += part.chunk.data
                 count += 1
+                if count == self.holds_after:
+                    self.holds_after = None
+                    self.holding.set()
+                    await self.go_on.wait()
                 if count == self.dies_after:
                     self.dies_after = None
                     await context.abort(grpc.StatusCode.UNAVAILABLE, "died")
@@ -201,7 +208,7 @@ class Site:
         )
         credentials.write(self.folder / "tls")
         self.metrics = Metrics()
-        identity = identity_of(credentials.cert_pem)
+        identity = identity_of(x509.load_pem_x509_certificate(credentials.cert_pem))
         key = self.operator.public_key()
         self.gateway = assemble(self.folder / "gateway", self.audit, identity, key, self.folder / "tls", self.metrics)
         self.server = grpc.aio.server(options=tls.SERVER_OPTIONS)
@@ -245,12 +252,15 @@ class Site:
     def envelope(self, **changes):
         return work_order.sign(self.order(**changes), self.operator)
 
-    def stub(self):
+    def channel(self):
         options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", gateway_name(SITE, FEDERATION)))
         credentials = tls.channel_credentials(self.authority.ca_pem)
         channel = grpc.aio.secure_channel(f"127.0.0.1:{self.port}", credentials, options=options)
         self.channels.append(channel)
-        return FederationStub(channel)
+        return channel
+
+    def stub(self):
+        return FederationStub(self.channel())
 
     def metadata(self, **changes):
         return ((work_order.METADATA_KEY, self.envelope(**changes)),)

@@ -16,11 +16,15 @@ from fedward_protocol.wire import federation_pb2 as pb
 NOW = datetime.now(UTC)
 
 
+async def say_and_hear(call, message):
+    await call.write(message)
+    return await call.read()
+
+
 async def reason_of_attending(site, metadata, hello=None):
     call = site.stub().Attend(metadata=metadata)
-    await call.write(hello or site.hello())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call.read()
+        await say_and_hear(call, hello or site.hello())
     return refusals.from_rpc_error(caught.value).reason
 
 
@@ -87,9 +91,8 @@ async def test_models_and_updates_need_an_order_too(site, hub, model, make_updat
     with pytest.raises(grpc.aio.AioRpcError):
         await anext(aiter(site.stub().FetchModel(request, metadata=metadata(site))))
     call = site.stub().SubmitUpdate(metadata=metadata(site))
-    await call.write(pb.UpdatePart(header=make_update().header))
     with pytest.raises(grpc.aio.AioRpcError):
-        await call.read()
+        await say_and_hear(call, pb.UpdatePart(header=make_update().header))
     assert (hub.fetches, hub.headers) == ([], [])
 
 

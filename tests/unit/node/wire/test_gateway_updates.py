@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from fedward_node.sending import send_update
+from fedward_node.sending import send_update, submitter
 from fedward_protocol import refusals
 from fedward_protocol.plan import GaussianNoise, NormClip
 from fedward_protocol.reasons import Reason
@@ -23,7 +23,7 @@ NOISE = GaussianNoise(name="gaussianNoise", max_norm=1.0, multiplier=4.0)
 
 
 async def submit(site, update, header=None, compression="none", **order):
-    call = site.stub().SubmitUpdate(metadata=site.metadata(**order))
+    call = submitter(site.channel())(metadata=site.metadata(**order))
     try:
         return await send_update(call, header or update.header, update.path, compression)
     finally:
