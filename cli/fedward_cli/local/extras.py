@@ -1,0 +1,95 @@
+"""What a run may make besides the model: baselines to compare it with, example slices, the report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedward_cli.local.commands import Command, environment
+from fedward_cli.local.folder import Folder
+from fedward_cli.local.processes import Supervisor
+from fedward_cli.results import BASELINES, EXAMPLES, BaselineRun, Baselines, write_record
+from fedward_protocol.plan import Plan
+
+_EXAMPLE_SITES = 4
+"""Sites that example slices are made for; a report with thirteen rows of pictures is not read."""
+_CENTRAL = ".central"
+"""Stands where a site's name would, and is none."""
+_Train = Callable[..., Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """Which of them are wanted."""
+
+    baselines: bool = False
+    examples: bool = False
+    report: bool = False
+
+
+async def add(
+    wanted: Extras,
+    folder: Folder,
+    plan: Plan,
+    sites: Mapping[str, Path],
+    trainer: tuple[str, ...],
+    supervisor: Supervisor,
+    say: Callable[[str], None],
+) -> None:
+    """Make what is wanted and not there yet; what cannot be made is said and left out, as the model is there."""
+    threads = os.cpu_count() or 1
+
+    async def train(name: str, *arguments: str) -> bool:
+        command = Command(name, (*trainer, *arguments), folder.log(name), environment(os.environ, threads))
+        # Whatever its exit code: it got the plan and data that the federation got, so it would fail again.
+        if await supervisor.keep(command, final=range(256)) == 0:
+            return True
+        say(f"{name} failed; see {folder.log(name)}")
+        return False
+
+    # The built-in task knows how to judge and to show itself; a bundle of the researcher's does not.
+    if plan.model.bundle is None:
+        if wanted.baselines and not (folder.out / BASELINES).exists():
+            await _baselines(folder, plan, sites, train, say)
+        if wanted.examples:
+            await _examples(folder, plan, sites, train)
+    if wanted.report:
+        from fedward_cli.report import write_report
+
+        await asyncio.to_thread(write_report, folder.out)
+
+
+async def _baselines(
+    folder: Folder, plan: Plan, sites: Mapping[str, Path], train: _Train, say: Callable[[str], None]
+) -> None:
+    """Train on each site's cases alone, then on all of them, for as many epochs as the federation did.
+
+    One after the other, each on all cores; what a run before this one has finished is not trained again.
+    """
+    epochs = plan.rounds.count * plan.training.local_epochs
+    found: dict[str, BaselineRun] = {}
+    for name, pooled in (*((site, (site,)) for site in sites), (_CENTRAL, tuple(sites))):
+        out = folder.run / "baselines" / f"{name}.json"
+        out.parent.mkdir(exist_ok=True)
+        if not out.exists():
+            say(f"baseline: training on {name if name != _CENTRAL else 'all sites together'}, {epochs} epochs")
+            data = [part for site in pooled for part in ("--data", f"{site}={sites[site]}")]
+            arguments = ("--plan", str(folder.plan), *data, "--epochs", str(epochs), "--out", str(out))
+            if not await train(f"baseline-{name}", "baseline", *arguments):
+                return
+        found[name] = BaselineRun.model_validate({**json.loads(out.read_bytes()), "epochs": epochs})
+    central = found.pop(_CENTRAL)
+    write_record(folder.out / BASELINES, Baselines(local=found, central=central))
+
+
+async def _examples(folder: Folder, plan: Plan, sites: Mapping[str, Path], train: _Train) -> None:
+    (folder.out / EXAMPLES).mkdir(exist_ok=True)
+    for site in plan.sites[:_EXAMPLE_SITES]:
+        out = folder.out / EXAMPLES / f"{site}.npz"
+        if not out.exists():
+            arguments = ("--plan", str(folder.plan), "--model", str(folder.model), "--data", str(sites[site]))
+            await train(f"examples-{site}", "examples", *arguments, "--out", str(out))

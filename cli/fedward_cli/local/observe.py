@@ -1,0 +1,93 @@
+"""Watches a job from the hub's side: the aggregator's observations as they come, over mutual TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import grpc
+
+from fedward_protocol import tls
+from fedward_protocol.identity import aggregator_name
+from fedward_protocol.pki import Credentials
+from fedward_protocol.plan import Plan
+from fedward_protocol.wire import federation_pb2 as pb
+from fedward_protocol.wire.federation_pb2_grpc import FederationStub
+
+if TYPE_CHECKING:  # the class exists for type checkers alone
+    from fedward_protocol.wire.federation_pb2_grpc import FederationAsyncStub
+
+LAST_WORDS_S = 0.1
+"""How long more is listened for after the job's last status."""
+FINAL = frozenset({"Completed", "Failed"})
+
+_LONGEST_RETRY_S = 5.0
+_Call = grpc.aio.UnaryStreamCall[pb.ObserveRequest, pb.Observation]
+_log = logging.getLogger(__name__)
+
+
+async def observe(
+    address: str,
+    credentials: Credentials,
+    plan: Plan,
+    attempt: int,
+    take: Callable[[pb.Observation], None],
+    draw: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Hand each observation to `take`, from the first round on, until the job's last word; reconnects for ever.
+
+    After a reconnect the history is told again from the start, so `take` must not mind hearing a thing twice.
+
+    Args:
+        address: the aggregator, host:port.
+        credentials: the hub's.
+        plan: the job.
+        attempt: the attempt to watch.
+        take: what to do with an observation.
+        draw: uniform in [0, 1), for the wait before a reconnect.
+        sleep: how to wait.
+    """
+    options = (
+        *tls.CHANNEL_OPTIONS,
+        ("grpc.ssl_target_name_override", aggregator_name(plan.job.name, plan.job.namespace, plan.federation)),
+        # The aggregator is on this machine; a proxy would only be in the way.
+        ("grpc.enable_http_proxy", 0),
+    )
+    failures = 0
+
+    def heard(observation: pb.Observation) -> None:
+        nonlocal failures
+        failures = 0
+        take(observation)
+
+    async with grpc.aio.secure_channel(address, tls.channel_credentials(credentials), options=options) as channel:
+        stub: FederationAsyncStub = FederationStub(channel)
+        request = pb.ObserveRequest(job=pb.JobRef(uid=plan.job.uid, attempt=attempt))
+        while True:
+            try:
+                if await _follow(stub.Observe(request, wait_for_ready=True), heard):
+                    return
+            except grpc.aio.AioRpcError as error:
+                _log.debug("observing broke off: %r", error)
+            failures += 1
+            await sleep(min(_LONGEST_RETRY_S, 0.2 * 2.0 ** min(failures, 10)) * (0.5 + draw() / 2))
+
+
+async def _follow(call: _Call, heard: Callable[[pb.Observation], None]) -> bool:
+    """Read one stream to its end; say whether the job's last word was on it."""
+    over = False
+    try:
+        while True:
+            # After the last status comes what had not been told of the history, all at once if at all.
+            observation = await asyncio.wait_for(call.read(), LAST_WORDS_S if over else None)
+            if not isinstance(observation, pb.Observation):
+                return over
+            heard(observation)
+            over = over or observation.status.state in FINAL
+    except TimeoutError:
+        return over
+    finally:
+        call.cancel()
