@@ -30,7 +30,7 @@ class Grid:
     @classmethod
     def around_brain(cls, shape: tuple[int, int, int]) -> Grid:
         """Choose the smallest spacing at which the whole brain fits: 5.8 mm at 32³, 1 mm at 240 x 240 x 155."""
-        spacing = max(length / size for length, size in zip(BRAIN_MM, shape, strict=True) if size > 0)
+        spacing = max(length / max(size, 1) for length, size in zip(BRAIN_MM, shape, strict=True))
         return cls(shape, round(spacing, 4))
 
     def axes(self) -> tuple[NDArray[np.float32], ...]:

@@ -27,6 +27,8 @@ NECROTIC = (0.45, 0.75)
 """The necrosis' radius as a share of the core's, in a high-grade tumour."""
 ROUGHNESS = 0.18
 WHITE_ENOUGH = 0.6
+EDGE_MM = 3.0
+"""Over which a border fades: tumours are not cut out with a knife, however fine the grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +91,5 @@ def _inside(
     squares = [((axis - c) / s) ** 2 for axis, c, s in zip(axes, centre, stretch, strict=True)]
     distance = np.sqrt(squares[0][:, None, None] + squares[1][None, :, None] + squares[2][None, None, :])
     depth = radius * rough - distance
-    share: Volume = np.clip(depth / spacing + 0.5, 0, 1).astype(np.float32)
+    share: Volume = np.clip(depth / max(spacing, EDGE_MM) + 0.5, 0, 1).astype(np.float32)
     return share

@@ -16,6 +16,7 @@ import numpy as np
 from fedward_node.trainer.data.case import CaseFiles
 from fedward_node.trainer.data.checks import check_case, wanted_modalities
 from fedward_node.trainer.data.detect import detect
+from fedward_node.trainer.data.fixed_split import read_fixed_split
 from fedward_node.trainer.data.labels import check
 from fedward_node.trainer.data.preparation import PreparedCase, prepare
 from fedward_node.trainer.data.split import split
@@ -75,7 +76,7 @@ def open_dataset(root: Path, plan: Plan, threads: int = 1) -> Dataset:
     Every case is read once in full, so that the counts are final and a damaged file shows now, not in round 30.
 
     Raises:
-        RefusedError: DATASET_EMPTY, DATASET_FORMAT_UNKNOWN, LABEL_CONVENTION, MODALITY_MISSING; and with
+        RefusedError: DATASET_EMPTY, DATASET_FORMAT_UNKNOWN, LABEL_CONVENTION, MODALITY_MISSING, MALFORMED; and with
             plan.data.unreadable_cases "stop" whatever was wrong with the first unusable case.
     """
     modalities = wanted_modalities(plan.data.modalities)
@@ -87,10 +88,9 @@ def open_dataset(root: Path, plan: Plan, threads: int = 1) -> Dataset:
         read = partial(prepare, modalities=modalities, convention=convention)
         # The split is taken over all cases found, so that one damaged file moves no other patient across.
         usable = {case.name for case, _ in readable}
-        halves = [
-            [case for case in half if case.name in usable]
-            for half in split(files, plan.data.validation_fraction, plan.seed)
-        ]
+        fixed = read_fixed_split(root)
+        divided = fixed.divide(files) if fixed else split(files, plan.data.validation_fraction, plan.seed)
+        halves = [[case for case in half if case.name in usable] for half in divided]
         training, validation = (_load(half, read, plan.training.cache_rate, reader) for half in halves)
     if not len(training):
         raise RefusedError(
