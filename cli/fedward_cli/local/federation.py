@@ -77,6 +77,10 @@ async def _until_over(
         _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         if making is not None and making.done() and making.result() != 0 and not aggregator.done():
             return Verdict(False, _given_up("initialise", "the first model could not be made"), ())
+        for site in plan.sites:
+            if _finished(trainers[site]):
+                # Nobody is left to relay for; stopping it now overlaps with the aggregator's farewell.
+                gateways[site].cancel()
         problems = {site: problem for site in plan.sites if (problem := _lost(site, gateways[site], trainers[site]))}
         if len(plan.sites) - len(problems) < plan.rounds.quorum and not aggregator.done():
             await asyncio.wait({aggregator}, timeout=_VERDICT_S)
@@ -94,13 +98,19 @@ async def _until_over(
 
 def _lost(site: str, gateway: asyncio.Task[int], trainer: asyncio.Task[int]) -> Problem | None:
     """Say why a site can take part no longer, if it cannot."""
+    if _finished(trainer):
+        return None
     if gateway.done():
         return _given_up(f"gateway-{site}", describe(Reason.BACKOFF_LIMIT_EXCEEDED), site)
     if trainer.done() and trainer.result() == REFUSED:
         return Problem(reason=Reason.TRAINING_FAILED, detail=f"see logs/trainer-{site}.log", site=site)
-    if trainer.done() and trainer.result() != 0:
+    if trainer.done():
         return _given_up(f"trainer-{site}", describe(Reason.BACKOFF_LIMIT_EXCEEDED), site)
     return None
+
+
+def _finished(trainer: asyncio.Task[int]) -> bool:
+    return trainer.done() and trainer.result() == 0
 
 
 def _given_up(process: str, why: str, site: str | None = None) -> Problem:

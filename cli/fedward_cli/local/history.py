@@ -27,10 +27,15 @@ class History:
         self.closed: dict[int, pb.RoundClosed] = {}
         self.status = pb.JobStatus()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the job's last word has been heard; sites then leave, which is no news."""
+        return self.status.state in FINAL
+
     def take(self, observation: pb.Observation) -> list[pb.RoundClosed]:
         """Take in an observation; return the rounds whose closing is news."""
         match observation.WhichOneof("body"):
-            case "status" if self.status.state in FINAL and observation.status.state == self.status.state:
+            case "status" if self.is_over and observation.status.state == self.status.state:
                 # What changes after the end is only that sites and aggregator take their leave.
                 pass
             case "status":

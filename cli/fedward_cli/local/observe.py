@@ -24,6 +24,8 @@ LAST_WORDS_S = 0.1
 FINAL = frozenset({"Completed", "Failed"})
 
 _LONGEST_RETRY_S = 5.0
+# The aggregator takes a second or so to start, and on one machine asking again costs nothing.
+_IMPATIENT = {"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 500}
 _Call = grpc.aio.UnaryStreamCall[pb.ObserveRequest, pb.Observation]
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,8 @@ async def observe(
         sleep: how to wait.
     """
     options = (
-        *tls.CHANNEL_OPTIONS,
+        *(option for option in tls.CHANNEL_OPTIONS if option[0] not in _IMPATIENT),
+        *_IMPATIENT.items(),
         ("grpc.ssl_target_name_override", aggregator_name(plan.job.name, plan.job.namespace, plan.federation)),
         # The aggregator is on this machine; a proxy would only be in the way.
         ("grpc.enable_http_proxy", 0),

@@ -88,7 +88,7 @@ def _site(name: str, history: History, delivered_round: int) -> SiteResult:
     spent = [record.release for record in records if record.release is not None]
     return SiteResult(
         name=name,
-        state=status.state,
+        state="Finished" if _saw_the_end(records, history) else status.state,
         training_cases=status.training_cases,
         validation_cases=status.validation_cases,
         skipped_cases=status.skipped_cases,
@@ -101,6 +101,12 @@ def _site(name: str, history: History, delivered_round: int) -> SiteResult:
         delta=max((release.delta for release in spent), default=0.0),
         meaningful=bool(spent) and spent[-1].meaningful,
     )
+
+
+def _saw_the_end(records: Sequence[RoundRecord], history: History) -> bool:
+    """Tell whether the site was there to the end: it evaluated the last model, or its last update was counted."""
+    last = max(history.closed, default=0)
+    return history.status.state == "Completed" and any(record.round == last for record in records)
 
 
 def _metrics_of(records: Sequence[RoundRecord], delivered_round: int, status: pb.SiteStatus) -> Metrics:

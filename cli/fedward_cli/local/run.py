@@ -140,7 +140,10 @@ async def _supervised(
 ) -> Result:
     """Run the federation unless it has been, then the extras; a signal stops either."""
     backoff = Backoff(documents.job.spec.backoff_limit)
-    view.started(attempt)
+    if before:
+        view.say(f"{attempt.plan.job.name}: completed before; the model is {folder.model}")
+    else:
+        view.started(attempt)
     with Supervisor(backoff, random.random, lambda crash: view.crashed(crash, folder.tail(crash.name))) as supervisor:
         started_at = datetime.now(UTC)
         run = _Run(folder, documents, attempt, trainer, view, History(folder.out), supervisor, started_at)

@@ -71,6 +71,8 @@ class Lines:
         """Say which rounds closed and which sites came, went or failed."""
         for each in history.status.sites:
             before, now = self._sites.get(each.name, "Absent"), each.state
+            if history.is_over:
+                continue
             if now != before and now in ("Lost", "Failed"):
                 self.say(f"site {each.name} {now.lower()}{f' ({each.reason})' if each.reason else ''}")
             elif now != before and before in ("Absent", "Lost"):
