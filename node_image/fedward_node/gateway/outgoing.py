@@ -84,6 +84,19 @@ def failure(message: pb.Refusal) -> pb.Refusal:
     return pb.Refusal(reason=reason.value, message=describe(reason))
 
 
+def fetch(message: pb.FetchModelRequest) -> pb.FetchModelRequest:
+    """Rebuild a request for a model.
+
+    Raises:
+        RefusedError: MALFORMED, an odd digest.
+    """
+    _check_digest(message.digest)
+    accepted = ["zstd"] if "zstd" in message.accept_compression else []
+    return pb.FetchModelRequest(
+        job=_job(message.job), digest=message.digest, offset=message.offset, accept_compression=accepted
+    )
+
+
 def header(message: pb.UpdateHeader) -> pb.UpdateHeader:
     """Rebuild an update's header, without a release: that is the gateway's to fill in.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 
+from fedward_node.gateway import outgoing
 from fedward_node.gateway.incoming import SubmitContext
 from fedward_node.gateway.orders import Orders, check_speaks_for
 from fedward_node.gateway.plans import Plans
@@ -22,8 +24,12 @@ from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
 
-TRANSFERS = 8
-"""Models and updates on the move at once; each takes a few chunks of memory, and more would not be faster."""
+TRANSFERS = 4
+"""Models and updates of one job on the move at once.
+
+A trainer needs one, and two while a broken call of its own is still being cleared away. Each takes a few chunks of
+memory, and a trainer that opens many slows down nobody but itself.
+"""
 
 _SERVICE = "fedward.v1.Federation"
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -44,7 +50,7 @@ class Gateway:
         self._upstreams = upstreams
         self._desk = desk
         self._clock = clock
-        self._transfers = asyncio.Semaphore(TRANSFERS)
+        self._transfers: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(TRANSFERS))
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register; it leaves models unparsed, which the generated one cannot."""
@@ -85,16 +91,17 @@ class Gateway:
             order = self._order(context)
             check_speaks_for(order, request.job, order.site)
             self._plans.of(order)
-            await self._desk.records.write("model", order, digest=request.digest.hex(), offset=request.offset)
-            async with self._transfers, self._upstreams.to(order) as upstream:
-                await relay_model(request, context, upstream, self._desk.metrics)
+            leaving = outgoing.fetch(request)
+            async with self._transfers[order.job.uid], self._upstreams.to(order) as upstream:
+                await self._desk.records.write("model", order, digest=request.digest.hex(), offset=request.offset)
+                await relay_model(leaving, context, upstream, self._desk.metrics)
 
     async def submit_update(self, _: object, context: SubmitContext) -> None:
         """Bring an update out; what is wrong with it is answered in band, who sends it by status."""
         async with self._refusing(context):
             order = self._order(context)
             plan = self._plans.of(order)
-            async with self._transfers, self._upstreams.to(order) as upstream:
+            async with self._transfers[order.job.uid], self._upstreams.to(order) as upstream:
                 try:
                     reply = await Submission(self._desk, order, plan, context, upstream).run()
                 except RefusedError as refused:

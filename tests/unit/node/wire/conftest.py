@@ -49,6 +49,7 @@ class Hub(FederationServicer):
         self.complete = {}
         self.offsets = []
         self.fetches = []
+        self.requests = []
         self.fetch_dies_after = None
         self.dies_after = None
         self.holds_after = None
@@ -114,6 +115,7 @@ class Hub(FederationServicer):
 
     async def FetchModel(self, request, context):  # noqa: N802
         self.fetches.append(request.offset)
+        self.requests.append(request)
         self._told.set()
         if request.digest not in self.models:
             await refusals.abort(context, refusals.RefusedError(refusals.Reason.MODEL_UNKNOWN))

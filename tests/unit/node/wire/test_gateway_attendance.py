@@ -117,6 +117,7 @@ async def test_a_hub_that_cannot_be_reached_is_a_reason_to_try_again(site, hub):
         await call.read()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert refusals.from_rpc_error(caught.value).reason is Reason.HUB_UNREACHABLE
+    assert site.audit.records == []
 
 
 async def test_several_trainers_attend_at_once(site, hub):
@@ -132,6 +133,18 @@ async def test_a_model_comes_down_as_it_is_and_its_fetching_is_recorded(site, hu
     data = b"".join([chunk.data async for chunk in site.stub().FetchModel(request, metadata=site.metadata())])
     assert data == model[0].read_bytes()[1 << 20 :]
     assert [record["digest"] for record in site.audit.of("model")] == [model[1].hex()]
+    call.cancel()
+
+
+async def test_what_a_request_smuggles_along_stays_here(site, hub, model):
+    call = await site.say_hello()
+    request = pb.FetchModelRequest(
+        job=pb.JobRef(uid="uid-00000001", attempt=1), digest=model[1], accept_compression=["zstd", "patient data"]
+    )
+    smuggled = pb.FetchModelRequest.FromString(request.SerializeToString() + b"\xfa\x7f\x0cpatient data")
+    await anext(aiter(site.stub().FetchModel(smuggled, metadata=site.metadata())))
+    assert hub.requests[0].accept_compression == ["zstd"]
+    assert b"patient" not in hub.requests[0].SerializeToString()
     call.cancel()
 
 
