@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
-from fedward_operator.api.scalars import Duration, LabelKey, Labels, LabelValue, Quantity, Quorum
+from fedward_operator.api.scalars import Duration, LabelKey, Labels, LabelValue, PositiveDuration, Quantity, Quorum
 from fedward_protocol.plan import (
     Aggregation,
     Data,
@@ -75,8 +75,8 @@ class RoundsSpec(Resource):
         Quorum, Field(description="Updates that close a round at its deadline: a number, or a share rounded up")
     ] = "100%"
     min_sites: Annotated[int, Field(ge=1, le=256, description="Fewest sites that a round may ever count")] = 1
-    deadline: Annotated[Duration, Field(gt=timedelta(0), description="From the opening of a round to its closing")] = (
-        timedelta(minutes=30)
+    deadline: Annotated[PositiveDuration, Field(description="From the opening of a round to its closing")] = timedelta(
+        minutes=30
     )
     grace: Annotated[Duration, Field(description="What stragglers get on top once the quorum is met")] = timedelta(
         seconds=60

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 _DURATION = r"^([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}(\.[0-9]{1,3})?s)?$"
 _PERCENTAGE = r"^([1-9]|[1-9][0-9]|100)%$"
@@ -57,6 +57,16 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": _DURATION, "maxLength": 32}),
 ]
 """A span of time, written `30m`, `60s`, `1h30m`."""
+
+
+def _check_positive(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError('must be more than "0s"')
+    return value
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
+"""A span of time that is not empty."""
 
 Quorum = Annotated[
     int | str,
