@@ -85,7 +85,6 @@ class Job:
 
     async def run(self, initial: Path) -> None:
         """Move the job on until it is over; `initial` is where the initial model appears."""
-        check_enough(self.plan.aggregation, self.plan.rounds.quorum)
         with self.bell.listen() as changed:
             await self._sweep()
             while not self.state.is_over:
@@ -116,6 +115,7 @@ class Job:
     async def _step(self, initial: Path) -> float | None:
         """Do the next thing; say until when nothing else is to be done, _AT_ONCE to be asked again."""
         now = self.clock.now()
+        check_enough(self.plan.aggregation, self.plan.rounds.quorum)
         for site in self.attendance.expire(now):
             self.lost(site)
             self.bell.ring()

@@ -26,6 +26,7 @@ from fedward_server.models import Models
 from fedward_server.rounds.state import JobState, Phase, replay
 from fedward_server.service import Aggregator
 from fedward_server.spool import Spool
+from fedward_server.status import site_state
 
 COMPLETED, FAILED, STOPPED = 0, 3, 143
 """Exit codes; 143 is what a shell gives a process that SIGTERM ended."""
@@ -98,7 +99,7 @@ async def _linger(job: Job, service: Aggregator) -> None:
     """Wait until the sites and an observer know how it ended, but not for ever."""
     ends_at = job.clock.now() + LINGER_S
     with job.bell.listen() as changed:
-        while job.clock.now() < ends_at or service.observers:
+        while job.clock.now() < ends_at:
             changed.clear()
             if not job.attendance.presence().attending and service.was_seen_to_the_end.is_set():
                 return
@@ -126,6 +127,7 @@ def _describe(metrics: Metrics, job: Job) -> None:
     metrics.rounds.set(job.plan.rounds.count)
     metrics.quorum.set(job.plan.rounds.quorum)
     metrics.watch_spool(job.spool.nbytes)
+    metrics.watch_sites(lambda: [site_state(job.state, job.attendance, site) for site in job.plan.sites])
 
 
 def _obstacle(job: Job) -> str | None:

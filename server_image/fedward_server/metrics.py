@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
@@ -45,7 +46,11 @@ class Metrics:
         """Ask for the spool's size at each scrape."""
         self.spool_bytes.set_function(nbytes)
 
-    def show_sites(self, states: list[str]) -> None:
-        """Count the sites by state."""
+    def watch_sites(self, states: Callable[[], list[str]]) -> None:
+        """Ask for the sites' states at each scrape, so that the count is right without anybody keeping it."""
         for state in SITE_STATES:
-            self.sites.labels(state).set(states.count(state))
+            self.sites.labels(state).set_function(partial(_count, states, state))
+
+
+def _count(states: Callable[[], list[str]], state: str) -> int:
+    return states().count(state)

@@ -67,8 +67,8 @@ class Spool:
     def receive(self, slot: Slot, digest: bytes, nbytes: int, reserve: int = 0) -> Upload:
         """Take up an update where it was left, or begin it; an upload of the same slot that still runs is cut off.
 
-        What is there of another update in the same slot is deleted: one that was acknowledged never is, because the
-        caller refuses a second update before it comes here.
+        What is there of another update in the same slot is deleted, unless that one is complete: it may be acknowledged
+        by now, or be just about to.
 
         Args:
             slot: where the update belongs.
@@ -77,12 +77,12 @@ class Spool:
             reserve: bytes that must stay free besides, for the models that are made from the updates.
 
         Raises:
-            RefusedError: STORAGE_FULL, there is no room for the rest of it.
+            RefusedError: STORAGE_FULL, there is no room for the rest; ALREADY_SUBMITTED, another update is complete.
         """
         with self._lock:
             partial = self._partials.get(slot)
             if partial is not None and (partial.digest, partial.nbytes) != (digest, nbytes):
-                partial.discard()
+                partial.give_way()
                 partial = None
             if partial is None or partial.is_closed:
                 partial = self._partials[slot] = self._open(slot, digest, nbytes)
@@ -167,6 +167,10 @@ class Upload:
         """Delete the update: it is refused for what it holds."""
         self._partial.discard()
 
+    def reopen(self) -> None:
+        """Say that the finished update was not acknowledged after all, so that another may take its place."""
+        self._partial.reopen()
+
     def close(self) -> None:
         """Let go of the file, which stays: the update is complete and known to the journal."""
         self._partial.close()
@@ -180,6 +184,7 @@ class _Partial:
         self._disk = disk
         self._lock = threading.Lock()
         self._hold = 0
+        self._is_finished = False
         self._hash = hashlib.sha256()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if os.fstat(self._fd).st_size > nbytes:
@@ -224,10 +229,23 @@ class _Partial:
                 sync_directory(self.path.parent)
             except OSError as error:
                 raise _as_refusal(error) from error
+            # Under the lock that `give_way` takes: from here on no other update can delete this one.
+            self._is_finished = True
+
+    def give_way(self) -> None:
+        with self._lock:
+            if self._is_finished:
+                raise RefusedError(Reason.ALREADY_SUBMITTED, "another update of the site is complete")
+            self._remove()
 
     def discard(self) -> None:
         with self._lock:
+            self._is_finished = False
             self._remove()
+
+    def reopen(self) -> None:
+        with self._lock:
+            self._is_finished = False
 
     def close(self) -> None:
         with self._lock:

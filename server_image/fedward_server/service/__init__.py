@@ -26,8 +26,6 @@ class Aggregator(FederationServicer):
     def __init__(self, job: Job) -> None:
         self._job = job
         self._downloads, self._uploads = asyncio.Semaphore(TRANSFERS), asyncio.Semaphore(TRANSFERS)
-        self.observers = 0
-        """How many observers are connected."""
         self.was_seen_to_the_end = asyncio.Event()
         """Set once an observer has left after the job's end."""
 
@@ -63,13 +61,11 @@ class Aggregator(FederationServicer):
         self, request: pb.ObserveRequest, context: object
     ) -> AsyncIterator[pb.Observation]:
         """See `observe`."""
-        self.observers += 1
         try:
             async with aclosing(observe(self._job, request, cast("Context", context))) as observations:
                 async for observation in observations:
                     yield observation
         finally:
-            self.observers -= 1
             if self._job.state.is_over:
                 self.was_seen_to_the_end.set()
             self._job.bell.ring()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 
-from fedward_protocol.identity import Identity
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.refusals import abort, to_message
 from fedward_protocol.tensors.chunks import chunk_data
@@ -13,10 +13,9 @@ from fedward_protocol.tensors.layout import Layout
 from fedward_protocol.tensors.update import UpdateFile, largest_update_nbytes
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server import events
-from fedward_server.admission import Submission, check_header, check_open, is_acknowledged
+from fedward_server.admission import Submission, check_header, check_job, check_open, is_acknowledged
 from fedward_server.job import Job
 from fedward_server.messages import read_release, read_report
-from fedward_server.rounds.state import JobState
 from fedward_server.service.refusing import Context, check_site, note
 from fedward_server.spool import Slot, Upload
 
@@ -41,18 +40,24 @@ async def submit(
     receipt = pb.UpdateReply(
         receipt=pb.Receipt(job=header.job, site=header.site, round=header.round, digest=header.digest)
     )
-    if is_acknowledged(header, job.state):
-        yield receipt
-        return
     try:
-        check_header(_submission(job, header, peer))
+        check_job(header.job, job.state)
+        if is_acknowledged(header, job.state):
+            yield receipt
+            return
+        submission = Submission(header, peer, job.state, largest_update_nbytes(job.layout))
+        check_header(submission)
         async with places:
             upload = await asyncio.to_thread(_open, job, header)
             yield pb.UpdateReply(resume_from=upload.offset)
-            if not await _receive(job, header, upload, parts):
+            if not await _receive(job, submission, upload, parts):
                 return
             await asyncio.to_thread(_check, upload, job.layout)
-        await job.record(lambda state, now: _arrived(job, header, peer, state, now, now - started))
+        try:
+            await job.record(lambda state, now: _arrived(replace(submission, state=state), now, now - started))
+        except RefusedError:
+            upload.reopen()
+            raise
         upload.close()
         job.metrics.updates.inc()
         yield receipt
@@ -61,17 +66,18 @@ async def submit(
         yield pb.UpdateReply(refusal=to_message(error))
 
 
-def _submission(job: Job, header: pb.UpdateHeader, peer: Identity) -> Submission:
-    return Submission(header, peer, job.state, largest_update_nbytes(job.layout))
-
-
 def _open(job: Job, header: pb.UpdateHeader) -> Upload:
     slot = Slot(header.job.attempt, header.round, header.site)
     return job.spool.receive(slot, header.digest, header.nbytes, reserve=_MODELS_MADE * job.layout.nbytes)
 
 
-async def _receive(job: Job, header: pb.UpdateHeader, upload: Upload, parts: AsyncIterator[pb.UpdatePart]) -> bool:
-    """Write chunks until the update is complete; False when the stream ends before, which the site resumes."""
+async def _receive(job: Job, submission: Submission, upload: Upload, parts: AsyncIterator[pb.UpdatePart]) -> bool:
+    """Write chunks until the update is complete; False when the stream ends before, which the site resumes.
+
+    Raises:
+        RefusedError: a chunk cannot be taken, or the round has closed meanwhile.
+    """
+    header = submission.header
     visits = job.attendance.of(header.site)
     while upload.offset < header.nbytes:
         try:
@@ -81,7 +87,10 @@ async def _receive(job: Job, header: pb.UpdateHeader, upload: Upload, parts: Asy
             return False
         if part is None:
             return False
+        check_open(replace(submission, state=job.state))
         data = chunk_data(part.chunk)
+        if not data:
+            raise RefusedError(Reason.MALFORMED, "a part without bytes")
         # A thread, because hash and disk take milliseconds a chunk, which the other streams would wait for.
         await asyncio.to_thread(upload.write, part.chunk.offset, data)
         visits.bytes_up += len(data)
@@ -103,11 +112,12 @@ def _check(upload: Upload, model: Layout) -> None:
         raise RefusedError(Reason.STORAGE_FULL, f"the update cannot be read back: {error.strerror}") from error
 
 
-def _arrived(
-    job: Job, header: pb.UpdateHeader, peer: Identity, state: JobState, now: float, submit_seconds: float
-) -> events.UpdateArrived:
-    # The round may have closed, or a second update come in, while this one's chunks did.
-    check_open(Submission(header, peer, state, largest_update_nbytes(job.layout)))
+def _arrived(submission: Submission, now: float, submit_seconds: float) -> events.UpdateArrived | None:
+    header = submission.header
+    # Meanwhile the very same may have come in by another stream; or a second update, or the round have closed.
+    if is_acknowledged(header, submission.state):
+        return None
+    check_open(submission)
     return events.UpdateArrived(
         at=now,
         site=header.site,
