@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -70,14 +70,14 @@ def test_the_trimmed_mean_averages_what_lies_between_the_extremes(rows: NDArray[
     assert combined(TrimmedMean(algorithm="TrimmedMean", trim=trim), rows) == close_to(expected, rows)
 
 
-@given(updates(7, 9), st.integers(0, 2), st.integers(1, 4))
-def test_krum_chooses_as_the_paper_says(rows: NDArray[np.float32], byzantine: int, keep: int) -> None:
+# Drawn from a normal distribution: near ties, which may fall either way in floating point, do not occur there.
+@given(st.integers(0, 2**32 - 1), st.integers(7, 9), st.integers(0, 2), st.integers(1, 4))
+def test_krum_chooses_as_the_paper_says(seed: int, sites: int, byzantine: int, keep: int) -> None:
+    rows = np.random.default_rng(seed).standard_normal((sites, 50), np.float32)
     wide = rows.astype(float)
     distances = ((wide[:, None] - wide[None]) ** 2).sum(axis=2)
     nearest = len(rows) - byzantine - 2
     scores = [sum(sorted(np.delete(row, place))[:nearest]) for place, row in enumerate(distances)]
-    gaps = np.diff(sorted(scores))
-    assume((gaps > 1e-6 * max(scores)).all())  # a near tie may fall either way in floating point
     chosen = sorted(range(len(rows)), key=lambda place: scores[place])[:keep]
     rule = Krum(algorithm="Krum", byzantine=byzantine, keep=keep)
     assert {place for place, share in enumerate(ready(rule, rows).shares) if share} == set(chosen)
