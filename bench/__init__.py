@@ -1,0 +1,1 @@
+"""What Fedward costs, measured with its own processes on this machine, beside a bare gRPC stream."""
