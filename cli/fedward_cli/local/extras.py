@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedward_cli.local.commands import Command, environment
+from fedward_cli.local.commands import Command, environment, threads_of
 from fedward_cli.local.folder import Folder
 from fedward_cli.local.processes import Supervisor
 from fedward_cli.results import BASELINES, EXAMPLES, BaselineRun, Baselines, write_record
@@ -41,10 +41,11 @@ async def add(
     say: Callable[[str], None],
 ) -> None:
     """Make what is wanted and not there yet; what cannot be made is said and left out, as the model is there."""
-    threads = os.cpu_count() or 1
+    cores = os.cpu_count() or 1
 
-    async def train(name: str, *arguments: str) -> bool:
-        command = Command(name, (*trainer, *arguments), folder.log(name), environment(os.environ, threads))
+    async def train(name: str, at_once: int, *arguments: str) -> bool:
+        surroundings = environment(os.environ, threads_of(at_once, cores))
+        command = Command(name, (*trainer, *arguments), folder.log(name), surroundings)
         # Whatever its exit code: it got the plan and data that the federation got, so it would fail again.
         if await supervisor.keep(command, final=range(256)) == 0:
             return True
@@ -56,7 +57,7 @@ async def add(
         if wanted.baselines and not (folder.out / BASELINES).exists():
             await _baselines(folder, plan, sites, train, say)
         if wanted.examples:
-            await _examples(folder, plan, sites, train)
+            await _examples(folder, plan, sites, train, say)
     if wanted.report:
         from fedward_cli.report import write_report
 
@@ -79,17 +80,26 @@ async def _baselines(
             say(f"baseline: training on {name if name != _CENTRAL else 'all sites together'}, {epochs} epochs")
             data = [part for site in pooled for part in ("--data", f"{site}={sites[site]}")]
             arguments = ("--plan", str(folder.plan), *data, "--epochs", str(epochs), "--out", str(out))
-            if not await train(f"baseline-{name}", "baseline", *arguments):
+            if not await train(f"baseline-{name}", 1, "baseline", *arguments):
                 return
         found[name] = BaselineRun.model_validate({**json.loads(out.read_bytes()), "epochs": epochs})
     central = found.pop(_CENTRAL)
     write_record(folder.out / BASELINES, Baselines(local=found, central=central))
 
 
-async def _examples(folder: Folder, plan: Plan, sites: Mapping[str, Path], train: _Train) -> None:
+async def _examples(
+    folder: Folder, plan: Plan, sites: Mapping[str, Path], train: _Train, say: Callable[[str], None]
+) -> None:
+    """Let the model predict a few held-out cases at some of the sites, all at once: most of it is starting up."""
     (folder.out / EXAMPLES).mkdir(exist_ok=True)
-    for site in plan.sites[:_EXAMPLE_SITES]:
-        out = folder.out / EXAMPLES / f"{site}.npz"
-        if not out.exists():
-            arguments = ("--plan", str(folder.plan), "--model", str(folder.model), "--data", str(sites[site]))
-            await train(f"examples-{site}", "examples", *arguments, "--out", str(out))
+    outs = {site: folder.out / EXAMPLES / f"{site}.npz" for site in plan.sites[:_EXAMPLE_SITES]}
+    missing = [site for site, out in outs.items() if not out.exists()]
+    if missing:
+        say("drawing example slices")
+    common = ("examples", "--plan", str(folder.plan), "--model", str(folder.model))
+    await asyncio.gather(
+        *(
+            train(f"examples-{site}", len(missing), *common, "--data", str(sites[site]), "--out", str(outs[site]))
+            for site in missing
+        )
+    )

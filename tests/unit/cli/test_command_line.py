@@ -1,0 +1,136 @@
+"""The `fedward` command from the outside: exit codes, what goes to stderr, and how fast it answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fedward_cli.audit_command import verify_folder
+from fedward_cli.documents import Documents, load_documents
+from fedward_cli.plan_command import describe, notices, processes
+from fedward_cli.problems import InputError
+from fedward_node.gateway.audit import AuditLog
+
+Write = Callable[[str], Path]
+
+
+def fedward(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fedward_cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_needs_nothing_that_is_slow_to_import() -> None:
+    slow = ("torch", "monai", "numpy", "grpc", "pydantic", "yaml", "cryptography", "kubernetes", "kopf", "jinja2")
+    code = f"import sys, fedward_cli.main; print([name for name in {slow!r} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_lists_every_command() -> None:
+    done = fedward("--help")
+
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in ("run", "plan", "phantom", "report", "audit"))
+
+
+def test_bad_input_ends_with_2_and_plain_lines_on_stderr(good: str, write: Write) -> None:
+    path = write(good.replace("count: 3", "cuont: 3"))
+
+    done = fedward("plan", path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"{path}:11: spec.rounds.count: is required",
+        f'{path}:12: spec.rounds.cuont: unknown field, did you mean "count"?',
+    ]
+
+
+def test_a_missing_dataset_is_bad_input_for_a_run_and_a_note_for_a_plan(good: str, write: Write) -> None:
+    path = write(good)
+
+    ran, planned = fedward("run", path, "--out", path.parent / "out"), fedward("plan", path)
+
+    assert (ran.returncode, planned.returncode) == (2, 0)
+    assert f'{path}: site "north" has no folder {path.parent}/data/north' in ran.stderr
+    assert "note: north has no folder" in planned.stdout
+    assert not (path.parent / "out").exists()
+
+
+def test_an_unknown_option_ends_with_2() -> None:
+    assert fedward("run", "--rounds", "3").returncode == 2
+
+
+def test_a_report_of_nothing_is_bad_input(tmp_path: Path) -> None:
+    done = fedward("report", tmp_path)
+
+    assert done.returncode == 2
+    assert "holds no result.json" in done.stderr
+
+
+def test_the_plan_as_json_is_the_plan_that_is_run(documents: Documents) -> None:
+    document = json.loads(describe(documents))
+
+    assert document["plan"] == json.loads(documents.plan().canonical())
+    assert document["processes"] == processes(documents)
+    assert [each["name"] for each in document["sites"][1]["filters"]] == ["normClip"]
+    assert document["sites"][1]["budget"] == "ε 8, δ 1e-06"
+
+
+def test_what_a_local_run_does_not_act_on_is_said(good: str, documents: Documents, write: Write) -> None:
+    for_clusters = "resources: {memory: 16Gi}\n  ttlSecondsAfterFinished: 60\n  suspend: true\n  backoffLimit: 2"
+    file = write(good.replace("backoffLimit: 2", for_clusters))
+
+    assert notices(documents) == []
+    assert notices(load_documents(file)) == [
+        "only a cluster acts on spec.resources",
+        "only a cluster acts on spec.ttlSecondsAfterFinished",
+        "spec.suspend is true: a cluster would not start it, a local run does",
+    ]
+
+
+@pytest.fixture
+def audited(tmp_path: Path) -> Path:
+    for site in ("north", "south"):
+        with AuditLog(tmp_path / "out" / "audit" / site) as log:
+            log.append("released", {"nbytes": 5})
+    return tmp_path / "out"
+
+
+def test_every_sites_log_of_a_run_is_verified(audited: Path) -> None:
+    assert [line.is_intact for line in verify_folder(audited, None)] == [True, True]
+    assert fedward("audit", "verify", audited / "audit" / "north").returncode == 0
+
+
+def test_an_altered_log_ends_with_1_and_names_the_line(audited: Path) -> None:
+    log = next((audited / "audit" / "south").glob("*.jsonl"))
+    log.write_bytes(log.read_bytes().replace(b"released", b"returned"))
+
+    done = fedward("audit", "verify", audited)
+
+    assert done.returncode == 1
+    assert "south: NOT whole" in done.stderr
+    assert f"{log}:" in done.stderr
+    assert "north: whole" in done.stdout
+
+
+def test_a_known_head_is_looked_for_in_one_log_only(audited: Path) -> None:
+    north = audited / "audit" / "north"
+    with AuditLog(north) as log:
+        head = log.head
+
+    assert [line.is_intact for line in verify_folder(north, head)] == [True]
+    assert [line.is_intact for line in verify_folder(north, "0" * 63 + "1")] == [False]
+    with pytest.raises(InputError, match="with the folder of one"):
+        list(verify_folder(audited, head))
+
+
+def test_a_folder_without_a_log_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no audit log"):
+        list(verify_folder(tmp_path, None))
