@@ -63,7 +63,7 @@ def _verdict(site: SiteResult, filters: Sequence[str], releases: Sequence[Releas
         if not releases and not site.nbytes_up:
             return False, "Nothing left this site."
         if filters:
-            return False, "Less left than was trained, but with no formal privacy guarantee."
+            return False, "Changed by its gateway before it left, with no formal privacy guarantee."
         return False, "The whole weight update left, with no formal privacy guarantee."
     if site.meaningful:
         return True, f"A formal bound on what the updates reveal (δ = {site.delta:g})."

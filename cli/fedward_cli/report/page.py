@@ -40,6 +40,7 @@ class Page:
     opening: str
     outcome: str | None
     against: str | None
+    leaving: str
     failure: str | None
     troubles: tuple[Trouble, ...]
     more_troubles: int
@@ -68,6 +69,11 @@ def arrange(
     names = sorted({site.name for site in result.sites} | {record.site for record in records})
     tones = {name: index for index, name in enumerate(names)} if len(names) <= FEW else {}
     title = "Mean Dice of the three regions" if metric == "dice" else metric
+    delivered = result.model.round if result.model and result.state == "Completed" else None
+
+    def drawn(title: str, name: str) -> Plot | None:
+        return plot(title, curves(records, name), tones, result.rounds_done, delivered)
+
     found = troubles(result)
     return Page(
         title=result.name,
@@ -77,16 +83,13 @@ def arrange(
         opening=story.opening(result),
         outcome=story.outcome(result, value, worst) if metric == "dice" else None,
         against=story.against(comparison) if metric == "dice" else None,
+        leaving=story.leaving(result),
         failure=story.failure(result),
         troubles=found[:SHOWN],
         more_troubles=max(0, len(found) - SHOWN),
         facts=_facts(result, metric, value, worst),
-        main_plot=plot(title, curves(records, metric), tones, result.rounds_done),
-        plots=tuple(
-            drawn
-            for name, region in CURVES.items()
-            if (drawn := plot(region, curves(records, name), tones, result.rounds_done))
-        ),
+        main_plot=drawn(title, metric),
+        plots=tuple(each for name, region in CURVES.items() if (each := drawn(region, name))),
         is_crowd=len(names) > FEW,
         comparison=comparison,
         scores=scores(result),
@@ -130,7 +133,7 @@ def _facts(result: Result, metric: str, value: float | None, worst: tuple[str, f
 
 def _picked(result: Result) -> str | None:
     """Own up to a model that was chosen by the very cases it is judged on."""
-    if result.model is None or not result.rounds_done:
+    if result.model is None or not result.rounds_done or result.state != "Completed":
         return None
     if result.model.round == result.rounds_done:
         return f"The model is that of the last round, {result.model.round}."

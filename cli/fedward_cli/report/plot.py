@@ -11,8 +11,8 @@ FEW = 8
 """Up to so many sites have a colour and a label each; more are drawn as a faint bundle around the mean."""
 _SCALE = 1000
 """Units of the drawing along each axis."""
-_LABEL_GAP = 6.5
-"""Per cent of the plot's height that a label needs."""
+_LABEL_GAP = 8.0
+"""Per cent of the height that a label needs in the smaller plots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,17 @@ class Plot:
     labels: tuple[Label, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    delivered: Tick | None
+    """Which round's model the run delivered."""
 
 
-def plot(title: str, curves: Curves, tones: dict[str, int], rounds: int) -> Plot | None:
+def plot(title: str, curves: Curves, tones: dict[str, int], rounds: int, delivered: int | None) -> Plot | None:
     """Lay a metric's curves out between 0 and 1, or more where they leave that; None where nothing was measured.
 
     Args:
         tones: each site's colour number; sites without one are drawn faintly.
         rounds: the right end of the axis.
+        delivered: the round of the model that the run delivered, if it did.
     """
     if not curves.mean:
         return None
@@ -76,11 +79,12 @@ def plot(title: str, curves: Curves, tones: dict[str, int], rounds: int) -> Plot
             path += "h0"  # a point is a line without length, and has round ends
         return Line(name, path, tone, (at[-1][0] * 100, at[-1][1] * 100), points[-1][1])
 
+    chosen = None if delivered is None else Tick(f"delivered: round {delivered}", min(delivered / rounds, 1.0) * 100)
     lines = tuple(line(name, points, tones.get(name, -1)) for name, points in curves.sites.items())
     mean = line("mean", curves.mean, -2)
     named = [each for each in lines if each.tone >= 0] or _best_and_worst(lines)
     labels = [*named, mean] if len(lines) > 1 else named
-    return Plot(title, lines, mean, _spread(labels), _x_ticks(rounds), _y_ticks(low, high))
+    return Plot(title, lines, mean, _spread(labels), _x_ticks(rounds), _y_ticks(low, high), chosen)
 
 
 def _best_and_worst(lines: Sequence[Line]) -> list[Line]:

@@ -33,9 +33,11 @@ def failure(result: Result) -> str | None:
     """Say why it failed; None where it did not."""
     if result.failure is None:
         return "no reason was recorded; the logs may know" if result.state == "Failed" else None
-    where = f" at {result.failure.site}" if result.failure.site else ""
-    when = f" in round {result.failure.round}" if result.failure.round is not None else ""
-    return f"{explain(result.failure.reason, result.failure.detail)}{where}{when}"
+    where = f"at {result.failure.site}" if result.failure.site else ""
+    when = f"in round {result.failure.round}" if result.failure.round is not None else ""
+    place = " ".join(filter(None, (where, when)))
+    why = explain(result.failure.reason, result.failure.detail)
+    return f"{place}, {why}" if place else why
 
 
 def outcome(result: Result, value: float | None, worst: tuple[str, float] | None) -> str | None:
@@ -44,7 +46,7 @@ def outcome(result: Result, value: float | None, worst: tuple[str, float] | None
         return None
     cases = sum(site.validation_cases for site in result.sites)
     patients = f" on {count(cases, 'held-out case')}" if cases else ""
-    text = f"The model reaches a mean Dice of {value:.2f}{patients}"
+    text = f"{'The' if result.state == 'Completed' else 'Its last'} model reaches a mean Dice of {value:.2f}{patients}"
     if worst and len(result.sites) > 1:
         text += f"; the hospital it serves worst, {worst[0]}, has {worst[1]:.2f}"
     return text + "."
@@ -57,11 +59,18 @@ def against(comparison: Comparison | None) -> str | None:
     mean, parts = comparison.mean, []
     assert mean.federated is not None
     if mean.local is not None:
-        parts.append(f"{_step(mean.federated - mean.local)} each hospital training alone ({mean.local:.2f})")
+        parts.append(f"{_step(mean.federated - mean.local)} hospitals training alone ({mean.local:.2f})")
     if mean.central:
         share = f"{mean.federated / mean.central:.0%} of"
         parts.append(f"{share} what pooling all patients in one place would reach ({mean.central:.2f})")
     return "That is " + " and ".join(parts) + "." if parts else None
+
+
+def leaving(result: Result) -> str:
+    """Say what left the hospitals."""
+    if not result.nbytes_up:
+        return "Nothing left a hospital."
+    return "No scan left a hospital: only weight updates did."
 
 
 def _step(difference: float) -> str:
