@@ -104,10 +104,10 @@ def _inference(plan: Plan, network: Network) -> dict[str, Any]:
         "output_dir": "$@bundle_root + '/eval'",
         "cases": [],
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-        "imports": ["$import torch", "$import safetensors.torch"],
+        "imports": ["$import torch", "$from safetensors.torch import load_file"],
         "network_def": {"_target_": f"monai.networks.nets.{network.name}", **implied, **network.args},
         "network": "$@network_def.to(@device)",
-        "weights": "$@network.load_state_dict(safetensors.torch.load_file(@bundle_root + '/models/model.safetensors'))",
+        "weights": "$@network.load_state_dict(load_file(@bundle_root + '/models/model.safetensors'))",
         "preprocessing": {
             "_target_": "Compose",
             "transforms": [
