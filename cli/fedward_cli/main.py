@@ -67,7 +67,7 @@ def run(
     wanted = Extras(baselines=baselines, examples=True, report=True)
     result = run_local(documents, folder, view=_view(), wanted=wanted)
     if result.state == "Stopped":
-        typer.echo(f"stopped; the same command goes on from round {result.rounds_done + 1}", err=True)
+        typer.echo("stopped; the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED)
     if result.state == "Failed":
         why = result.failure
@@ -157,6 +157,7 @@ def _reject(message: str) -> NoReturn:
 def main() -> None:
     """Run the command; what goes wrong with the input is said on stderr, without a traceback."""
     from fedward_cli.problems import InputError
+    from fedward_protocol.reasons import RefusedError
 
     try:
         app()
@@ -164,7 +165,7 @@ def main() -> None:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
         sys.exit(BAD_INPUT)
-    except OSError as error:
+    except (OSError, RefusedError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(FAILED)
 

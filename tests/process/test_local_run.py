@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from fedward_cli.documents import load_documents
+from fedward_cli.local.extras import Extras
 from fedward_cli.local.run import run_local
 from fedward_cli.local.view import Lines
-from fedward_cli.results import METRICS, read_rounds
+from fedward_cli.results import METRICS, read_baselines, read_rounds
 from fedward_node.gateway.audit import verify
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
@@ -200,3 +201,34 @@ def test_a_site_that_is_lost_for_good_does_not_hold_up_a_job_that_can_do_without
 
     assert (result.state, result.rounds_done) == ("Completed", 1)
     assert {problem.site for problem in result.problems} == {"east"}
+
+
+def test_baselines_and_example_slices_are_made_once_and_failures_named(job: Path, tmp_path: Path) -> None:
+    trainer = tmp_path / "trainer.py"
+    trainer.write_text(
+        "import json, os, pathlib, sys\n"
+        "command, out = sys.argv[1], pathlib.Path(sys.argv[-1])\n"
+        "if command == 'baseline':\n"
+        "    names = [part.split('=')[0] for part in sys.argv if '=' in part]\n"
+        "    dice = {'dice': {'sum': 1.0 * len(names), 'count': 2}}\n"
+        "    out.write_text(json.dumps({'sites': {name: dice for name in names}, 'seconds': 1.5, 'curve': []}))\n"
+        "elif command == 'examples':\n"
+        "    sys.exit(5 if '/east' in str(out) else out.write_bytes(b'slices') and 0)\n"
+        f"else: os.execv(sys.executable, {list(TOY)!r} + sys.argv[1:])\n"
+    )
+    lines: list[str] = []
+    documents, command = load_documents(job, ["rounds.count=1"]), (sys.executable, str(trainer))
+    wanted = Extras(baselines=True, examples=True, report=False)
+
+    run_local(documents, tmp_path / "out", trainer_command=command, view=Lines(lines.append), wanted=wanted)
+    baselines = read_baselines(tmp_path / "out")
+    again = run_local(documents, tmp_path / "out", trainer_command=("false",), wanted=Extras(baselines=True))
+
+    assert baselines is not None
+    assert {site: run.sites[site]["dice"].value for site, run in baselines.local.items()} == dict.fromkeys(SITES, 0.5)
+    assert baselines.central is not None
+    assert set(baselines.central.sites) == set(SITES)
+    assert baselines.central.epochs == 2
+    assert sorted(path.name for path in (tmp_path / "out" / "examples").iterdir()) == ["north.npz", "south.npz"]
+    assert sum("examples-east failed" in line for line in lines) == 1
+    assert again.state == "Completed"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fedward_cli.local.commands import Commands
 from fedward_cli.local.processes import Supervisor
@@ -53,7 +54,7 @@ async def run(
     gateways = {site: _task(keep(commands.gateway(site), final=())) for site in plan.sites}
     trainers = {site: _task(keep(commands.trainer(site, data_folder(site)), final=(0, REFUSED))) for site in plan.sites}
     try:
-        verdict = await _until_over(plan, making, aggregator, gateways, trainers)
+        verdict = await _until_over(plan, making, aggregator, gateways, trainers, observing)
         if verdict.completed or verdict.failure is None:
             await asyncio.wait([observing, *trainers.values()], timeout=_FAREWELL_S)  # type: ignore[type-var]
         return verdict
@@ -70,11 +71,17 @@ async def _until_over(
     aggregator: asyncio.Task[int],
     gateways: Mapping[str, asyncio.Task[int]],
     trainers: Mapping[str, asyncio.Task[int]],
+    observing: asyncio.Future[None],
 ) -> Verdict:
     problems: dict[str, Problem] = {}
-    pending = {task for task in (making, aggregator, *gateways.values(), *trainers.values()) if task}
+    pending: set[asyncio.Future[Any]] = {aggregator, observing, *gateways.values(), *trainers.values()}
+    if making is not None:
+        pending.add(making)
     while not aggregator.done():
         _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        if observing.done():
+            # An observer gives up only over what it cannot write down (no space left); that must not pass unnoticed.
+            observing.result()
         if making is not None and making.done() and making.result() != 0 and not aggregator.done():
             return Verdict(False, _given_up("initialise", "the first model could not be made"), ())
         for site in plan.sites:

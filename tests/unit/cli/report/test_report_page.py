@@ -18,8 +18,6 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 class Elements(HTMLParser):
     """What a browser would make of the page: its elements, and its visible text."""
 
-    VOID = ("meta", "img", "br", "link", "path")
-
     def __init__(self, page: str) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
@@ -31,6 +29,8 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
+        if tag in ("td", "th"):
+            self.words.append(" ")
         if tag not in ("meta", "img"):
             self.open.append(tag)
 
