@@ -189,6 +189,8 @@ class Job:
         self.metrics.round.set(state.round)
         self.metrics.attempt.set(state.attempt)
         self.metrics.arrived.set(len(state.arrivals))
+        if isinstance(event, events.UpdateArrived):
+            self.metrics.updates.inc()
         log.info(event.kind, extra=_particulars(event))
 
 

@@ -59,7 +59,6 @@ async def submit(
             upload.reopen()
             raise
         upload.close()
-        job.metrics.updates.inc()
         yield receipt
     except RefusedError as error:
         note(job, error, header.site, "SubmitUpdate")

@@ -4,7 +4,7 @@ import errno
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedward_protocol.reasons import Reason, RefusedError
@@ -30,6 +30,7 @@ class SmallDisk(Disk):
         return 1 << 40
 
 
+@settings(deadline=None)  # each example waits for the disk
 @given(cuts=st.lists(st.integers(0, len(DATA)), max_size=8), restarts=st.sets(st.integers(0, 8)))
 def test_an_update_is_whole_however_it_is_cut_and_however_often_the_process_restarts(tmp_path_factory, cuts, restarts):
     root = tmp_path_factory.mktemp("spool")

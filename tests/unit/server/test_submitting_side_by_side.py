@@ -48,6 +48,26 @@ async def test_an_acknowledged_update_outlives_a_second_one_that_waited_for_its_
         call.cancel()
 
 
+async def test_an_update_repeated_while_it_waited_for_a_place_gets_its_receipt_and_counts_once(bench, sites, tmp_path):
+    train, data = await sites[1].told("train"), update(tmp_path)
+    header = sites[1].header(train, data)
+    others = [sites[2].header(train, update(tmp_path, number)) for number in range(service.TRANSFERS - 1)]
+    stalled = [await announce(sites[2], other) for other in others]
+    for call in stalled:
+        assert (await call.read()).WhichOneof("body") == "resume_from"
+    taken = await announce(sites[1], header)
+    assert (await taken.read()).WhichOneof("body") == "resume_from"
+    waiting = await announce(sites[1], header)
+    for part in chunks(data):
+        await taken.write(part)
+    assert (await taken.read()).WhichOneof("body") == "receipt"
+    assert (await waiting.read()).resume_from == len(data)
+    assert (await waiting.read()).WhichOneof("body") == "receipt"
+    assert bench.job.metrics.registry.get_sample_value("fedward_aggregator_updates_total") == 1
+    for call in stalled:
+        call.cancel()
+
+
 async def test_the_same_update_on_two_streams_at_once_is_counted_once_and_never_refused_for_good(
     bench, sites, tmp_path
 ):

@@ -10,6 +10,7 @@ from fedward_server.rounds.starting import Start, start
 
 RULE = Rounds(count=3, quorum=2, deadline_s=100, grace_s=10)
 SITES = frozenset({"east", "north", "south"})
+MORE_SITES = SITES | {"west"}
 
 
 def attendance(arrived=None, away=None, failed=()):
@@ -46,6 +47,12 @@ def attendance(arrived=None, away=None, failed=()):
             15,
             Close("the missing sites are gone and the quorum is met"),
             id="the missing site has been gone for the grace",
+        ),
+        pytest.param(
+            Attendance(MORE_SITES, {"east": 1, "north": 2}, {"south": 5, "west": 30}, frozenset()),
+            16,
+            Wait(40),
+            id="of two that are gone, the one that left last sets the time",
         ),
         pytest.param(
             attendance({"east": 1}, away={"north": 2, "south": 2}, failed=("north", "south")),
