@@ -19,6 +19,7 @@ from fedward_node.trainer.backoff import jittered
 from fedward_node.trainer.session import Session
 from fedward_node.trainer.transfer import Metadata, Transfer
 from fedward_protocol import tls
+from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.digest import FileDigest, digest_file
 from fedward_protocol.identity import aggregator_name, gateway_name
 from fedward_protocol.pki import Credentials
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--tls", type=Path, required=True)
     parser.add_argument("--address", required=True)
     parser.add_argument("--work-order", type=Path, help="through a gateway; without it, straight to the aggregator")
+    keep_chunk_buffers()
     asyncio.run(_take_part(parser.parse_args()))
 
 

@@ -14,6 +14,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
 from fedward_protocol import logs, probes, tls
+from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.pki import Credentials
 from fedward_protocol.plan import Plan
 from fedward_protocol.wire.federation_pb2_grpc import add_FederationServicer_to_server
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the job and return the exit code."""
     chosen = _parser().parse_args(arguments)
     logs.configure("aggregator")
+    keep_chunk_buffers()
     try:
         return asyncio.run(_serve(chosen))
     except StartError as error:

@@ -20,6 +20,7 @@ from fedward_node.gateway.assembly import assemble, identity_of
 from fedward_node.gateway.audit import AuditLog
 from fedward_node.gateway.metrics import Metrics
 from fedward_protocol import logs, probes, tls
+from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.pki import Credentials
 
 STOP_S = 2.0
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM and return the exit code."""
     chosen = _parser().parse_args(arguments)
     logs.configure("gateway")
+    keep_chunk_buffers()
     asyncio.run(_serve(chosen))
     return 0
 

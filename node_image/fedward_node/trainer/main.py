@@ -13,6 +13,7 @@ from pathlib import Path
 from fedward_node.trainer.algorithm import Algorithm
 from fedward_node.trainer.run import Assignment, take_part
 from fedward_protocol import logs, work_order
+from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import RefusedError
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code."""
     chosen = _parser().parse_args(arguments)
     logs.configure("trainer")
+    keep_chunk_buffers()
     plan = Plan.parse(chosen.plan.read_bytes())
     # torch and MONAI take seconds to import, so each subcommand imports what it needs, once its arguments are sound.
     match chosen.command:
