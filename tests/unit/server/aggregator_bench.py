@@ -17,7 +17,7 @@ from fedward_protocol.plan import Data, JobIdentity, Model, Network, Plan, Round
 from fedward_protocol.tensors.file import TensorFile, write_tensors
 from fedward_protocol.tensors.update import encode_update
 from fedward_protocol.wire import federation_pb2 as pb
-from fedward_protocol.wire.federation_pb2_grpc import FederationStub, add_FederationServicer_to_server
+from fedward_protocol.wire.federation_pb2_grpc import FederationStub
 from fedward_server import events
 from fedward_server.job import Job
 from fedward_server.journal import Journal
@@ -25,7 +25,7 @@ from fedward_server.metrics import Metrics
 from fedward_server.models import Models
 from fedward_server.rounds.state import replay
 from fedward_server.service import Aggregator
-from fedward_server.spool import Spool
+from fedward_server.spool import Disk, Spool
 
 FEDERATION = "north.example"
 UID = "0123456789"
@@ -82,19 +82,20 @@ class Bench:
         self.plan = PLAN.model_copy(update=changes)
         self.now = datetime.now(UTC)
         self.authority = Authority.create(FEDERATION, self.now)
+        self.disk = Disk()
         self.server = None
 
     @asynccontextmanager
     async def running(self, attempt=1):
         async with Journal(self.folder / "journal.db") as journal:
             state = replay(self.plan, await journal.open())
-            spool = Spool(self.folder / "spool")
+            spool = Spool(self.folder / "spool", self.disk)
             self.job = job = Job(state, journal, Models(self.folder / "models"), spool, self.clock, Metrics())
             if attempt > state.attempt:
                 started = lambda _, now: events.AttemptStarted(at=now, attempt=attempt, plan=self.plan.digest())  # noqa: E731
                 await job.record(started)
             self.server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-            add_FederationServicer_to_server(Aggregator(job), self.server)
+            self.server.add_generic_rpc_handlers((Aggregator(job).handler(),))
             identity = Identity(FEDERATION, "job", UID)
             credentials = self.authority.issue(identity, [NAME], self.now, DAY)
             self.port = self.server.add_secure_port(
@@ -115,12 +116,12 @@ class Bench:
                 await asyncio.wait_for(changed.wait(), 10)
                 changed.clear()
 
-    def channel(self, identity, authority=None, lifetime=DAY):
+    def channel(self, identity, authority=None, lifetime=DAY, options=tls.CHANNEL_OPTIONS):
         credentials = (authority or self.authority).issue(identity, [], self.now, lifetime)
         trust = tls.channel_credentials(
             type(credentials)(credentials.cert_pem, credentials.key_pem, self.authority.ca_pem)
         )
-        options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", NAME))
+        options = (*options, ("grpc.ssl_target_name_override", NAME))
         return grpc.aio.secure_channel(f"127.0.0.1:{self.port}", trust, options=options)
 
 
