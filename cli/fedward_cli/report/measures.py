@@ -30,10 +30,10 @@ KNOWN = (
     Measure("dice_tc", _DICE, "TC", "Dice of the tumour core"),
     Measure("dice_et", _DICE, "ET", "Dice of the enhancing tumour, all cases"),
     Measure("dice_et_present", _DICE, "ET*", "Dice of the enhancing tumour, only cases that have one"),
-    Measure("hd95", _HD95, "mean", "95 % Hausdorff distance, mean of the three regions", True, 1),
-    Measure("hd95_wt", _HD95, "WT", "95 % Hausdorff distance of the whole tumour", True, 1),
-    Measure("hd95_tc", _HD95, "TC", "95 % Hausdorff distance of the tumour core", True, 1),
-    Measure("hd95_et", _HD95, "ET", "95 % Hausdorff distance of the enhancing tumour", True, 1),
+    Measure("hd95", _HD95, "mean", "95% Hausdorff distance, mean of the three regions", True, 1),
+    Measure("hd95_wt", _HD95, "WT", "95% Hausdorff distance of the whole tumour", True, 1),
+    Measure("hd95_tc", _HD95, "TC", "95% Hausdorff distance of the tumour core", True, 1),
+    Measure("hd95_et", _HD95, "ET", "95% Hausdorff distance of the enhancing tumour", True, 1),
 )
 
 CURVES = {

@@ -70,7 +70,7 @@ def leaving(result: Result) -> str:
     """Say what left the hospitals."""
     if not result.nbytes_up:
         return "Nothing left a hospital."
-    return "No scan left a hospital: only weight updates did."
+    return "No scan left a hospital: only weight updates, counts and mean scores did."
 
 
 def _step(difference: float) -> str:

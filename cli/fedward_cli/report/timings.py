@@ -53,8 +53,13 @@ def timings(result: Result, records: Sequence[RoundRecord]) -> Timings | None:
     whole = sum(sum(row) for row in sums.values())
     totals = [sum(row[index] for row in sums.values()) for index in range(len(STAGES))]
     bars = tuple(Bar(name, _parts(row, longest), duration(sum(row))) for name, row in sums.items())
-    shares = tuple((stage, index, f"{totals[index] / whole:.0%}") for index, stage in enumerate(STAGES))
+    shares = tuple((stage, index, _share(totals[index] / whole)) for index, stage in enumerate(STAGES))
     return Timings(bars, shares)
+
+
+def _share(part: float) -> str:
+    """Write a share so that "0%" means nothing at all and not a little."""
+    return "<1%" if 0 < part < 0.005 else f"{part:.0%}"
 
 
 def _parts(row: Sequence[float], longest: float) -> tuple[Part, ...]:
