@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import grpc
 
-from fedward_node.frames import chunk_part
 from fedward_protocol.tensors.chunks import Compression, read_chunks
+from fedward_protocol.tensors.frames import update_part
 from fedward_protocol.wire import federation_pb2 as pb
 
 UpdateCall = grpc.aio.StreamStreamCall[bytes, pb.UpdateReply]
@@ -79,7 +79,7 @@ async def answer_while(call: UpdateCall, sending: Coroutine[Any, Any, None]) -> 
 
 async def _send_chunks(call: UpdateCall, path: Path, offset: int, compression: Compression) -> None:
     for chunk in read_chunks(path, offset, compression):
-        await call.write(chunk_part(chunk.offset, chunk.data, chunk.compression))
+        await call.write(update_part(*chunk))
     await call.done_writing()
 
 

@@ -17,7 +17,6 @@ from fedward_protocol import logs, probes, tls
 from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.pki import Credentials
 from fedward_protocol.plan import Plan
-from fedward_protocol.wire.federation_pb2_grpc import add_FederationServicer_to_server
 from fedward_server import events
 from fedward_server.clock import SystemClock
 from fedward_server.job import Job
@@ -138,7 +137,7 @@ def _obstacle(job: Job) -> str | None:
 
 def _server(service: Aggregator, chosen: argparse.Namespace) -> grpc.aio.Server:
     server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-    add_FederationServicer_to_server(service, server)
+    server.add_generic_rpc_handlers((service.handler(),))
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
     credentials = Credentials.read(chosen.tls)
     server.add_secure_port(chosen.listen, tls.server_credentials(credentials, require_client=True))

@@ -9,7 +9,6 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedward_node.frames import chunk_part
 from fedward_node.gateway import outgoing
 from fedward_node.gateway.accounting import Cost
 from fedward_node.gateway.incoming import Incoming, SubmitContext
@@ -23,6 +22,7 @@ from fedward_node.gateway.upstream import Upstream
 from fedward_node.sending import UpdateCall, answer_while, send_header, send_update
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.tensors.frames import update_part
 from fedward_protocol.tensors.update import largest_update_nbytes
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
@@ -103,9 +103,11 @@ class Submission:
             if incoming.received <= start:
                 continue
             if chunk.offset >= start:
-                part = chunk_part(chunk.offset, chunk.data, chunk.compression)
+                # `chunk.data` would copy once more what is at hand already.
+                packed = chunk.data if chunk.compression else data
+                part = update_part(chunk.offset, packed, chunk.compression)
             else:
-                part = chunk_part(start, data[start - chunk.offset :])
+                part = update_part(start, data[start - chunk.offset :])
             await call.write(part)
             sent.inc(len(part))
         await call.done_writing()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import zstandard
 
@@ -20,7 +20,15 @@ Compression = Literal["none", "zstd"]
 _ZSTD_LEVEL = 1  # Weights hardly shrink further at higher ones, and the processor is the bottleneck.
 
 
-def read_chunks(source: Path | int, offset: int = 0, compression: Compression = "none") -> Iterator[pb.Chunk]:
+class Chunk(NamedTuple):
+    """A piece of a file, ready for the wire: `offset` in the uncompressed file, bytes, and "zstd" or ""."""
+
+    offset: int
+    data: bytes
+    compression: str = ""
+
+
+def read_chunks(source: Path | int, offset: int = 0, compression: Compression = "none") -> Iterator[Chunk]:
     """Yield the file's chunks from `offset` to its end; `source` is a path, or a file descriptor that stays open.
 
     With "zstd" each chunk is a frame of its own, except where that would not make it smaller.
@@ -39,7 +47,7 @@ def read_chunks(source: Path | int, offset: int = 0, compression: Compression = 
             os.close(fd)
 
 
-def chunk_data(chunk: pb.Chunk) -> bytes:
+def chunk_data(chunk: pb.Chunk | Chunk) -> bytes:
     """Return a chunk's bytes of the file, 1 MiB at most.
 
     Raises:
@@ -63,12 +71,12 @@ def _pread(fd: int, offset: int) -> bytes:
     return data
 
 
-def _pack(offset: int, data: bytes, compressor: zstandard.ZstdCompressor | None) -> pb.Chunk:
+def _pack(offset: int, data: bytes, compressor: zstandard.ZstdCompressor | None) -> Chunk:
     if compressor is not None:
         packed = compressor.compress(data)
         if len(packed) < len(data):
-            return pb.Chunk(offset=offset, data=packed, compression="zstd")
-    return pb.Chunk(offset=offset, data=data)
+            return Chunk(offset, packed, "zstd")
+    return Chunk(offset, data)
 
 
 def _decompress(frame: bytes) -> bytes:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import cast
 
+import grpc
+
 from fedward_protocol.wire import federation_pb2 as pb
-from fedward_protocol.wire.federation_pb2_grpc import FederationServicer
 from fedward_server.job import Job
 from fedward_server.service.attend import attend
 from fedward_server.service.fetch import fetch
@@ -20,7 +21,7 @@ TRANSFERS = 8
 """Streams of models and updates that move at a time in each direction: what bounds the memory, however many sites."""
 
 
-class Aggregator(FederationServicer):
+class Aggregator:
     """Serves one job."""
 
     def __init__(self, job: Job) -> None:
@@ -29,37 +30,47 @@ class Aggregator(FederationServicer):
         self.was_seen_to_the_end = asyncio.Event()
         """Set once an observer has left after the job's end."""
 
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to register; it sends models as bytes, which the generated one cannot."""
+        return grpc.method_handlers_generic_handler(
+            "fedward.v1.Federation",
+            {
+                "Attend": grpc.stream_stream_rpc_method_handler(
+                    self.attend, pb.SiteMessage.FromString, pb.HubMessage.SerializeToString
+                ),
+                "FetchModel": grpc.unary_stream_rpc_method_handler(self.fetch_model, pb.FetchModelRequest.FromString),
+                "SubmitUpdate": grpc.stream_stream_rpc_method_handler(
+                    self.submit_update, pb.UpdatePart.FromString, pb.UpdateReply.SerializeToString
+                ),
+                "Observe": grpc.unary_stream_rpc_method_handler(
+                    self.observe, pb.ObserveRequest.FromString, pb.Observation.SerializeToString
+                ),
+            },
+        )
+
     # gRPC takes a call for asynchronous only where the method itself is an async generator.
 
-    async def Attend(  # noqa: N802 - the wire's name
-        self, request_iterator: object, context: object
-    ) -> AsyncIterator[pb.HubMessage]:
+    async def attend(self, request_iterator: object, context: object) -> AsyncIterator[pb.HubMessage]:
         """See `attend`."""
         messages = cast("AsyncIterator[pb.SiteMessage]", request_iterator)
         async with aclosing(attend(self._job, messages, cast("Context", context))) as answers:
             async for message in answers:
                 yield message
 
-    async def FetchModel(  # noqa: N802 - the wire's name
-        self, request: pb.FetchModelRequest, context: object
-    ) -> AsyncIterator[pb.Chunk]:
+    async def fetch_model(self, request: pb.FetchModelRequest, context: object) -> AsyncIterator[bytes]:
         """See `fetch`."""
         async with aclosing(fetch(self._job, self._downloads, request, cast("Context", context))) as chunks:
             async for chunk in chunks:
                 yield chunk
 
-    async def SubmitUpdate(  # noqa: N802 - the wire's name
-        self, request_iterator: object, context: object
-    ) -> AsyncIterator[pb.UpdateReply]:
+    async def submit_update(self, request_iterator: object, context: object) -> AsyncIterator[pb.UpdateReply]:
         """See `submit`."""
         parts = cast("AsyncIterator[pb.UpdatePart]", request_iterator)
         async with aclosing(submit(self._job, self._uploads, parts, cast("Context", context))) as replies:
             async for reply in replies:
                 yield reply
 
-    async def Observe(  # noqa: N802 - the wire's name
-        self, request: pb.ObserveRequest, context: object
-    ) -> AsyncIterator[pb.Observation]:
+    async def observe(self, request: pb.ObserveRequest, context: object) -> AsyncIterator[pb.Observation]:
         """See `observe`."""
         try:
             async with aclosing(observe(self._job, request, cast("Context", context))) as observations:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.refusals import abort
 from fedward_protocol.tensors.chunks import Compression, read_chunks
+from fedward_protocol.tensors.frames import chunk_message
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.admission import check_job
 from fedward_server.events import Model
@@ -18,8 +19,8 @@ from fedward_server.service.refusing import Context, check_site_or_hub, note
 
 async def fetch(
     job: Job, places: asyncio.Semaphore, request: pb.FetchModelRequest, context: Context
-) -> AsyncGenerator[pb.Chunk]:
-    """Serve one model's stream."""
+) -> AsyncGenerator[bytes]:
+    """Serve one model's stream, of serialised chunks."""
     name = ""
     try:
         name = check_site_or_hub(job, context).name
@@ -35,7 +36,7 @@ async def fetch(
     try:
         async with places:
             for chunk in read_chunks(fd, request.offset, compression):
-                yield chunk
+                yield chunk_message(*chunk)
                 job.metrics.bytes_out.inc(len(chunk.data))
                 if visits is not None:
                     visits.bytes_down += len(chunk.data)

@@ -157,7 +157,7 @@ async def test_a_gateway_restarted_in_mid_upload_goes_on_where_it_stopped(known,
     await call.write(pb.UpdatePart(header=update.header))
     assert (await call.read()).resume_from == 0
     chunks = read_chunks(update.path)
-    await call.write(pb.UpdatePart(chunk=next(chunks)))
+    await call.write(pb.UpdatePart(chunk=pb.Chunk(**next(chunks)._asdict())))
     await known.restart()
     assert (await submit(known, update)).WhichOneof("body") == "receipt"
     assert bytes(hub.stored[update.header.digest]) == update.path.read_bytes()
