@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import grpc
@@ -54,6 +54,33 @@ def server_credentials(credentials: Credentials, *, require_client: bool) -> grp
         root_certificates=credentials.ca_pem if require_client else None,
         require_client_auth=require_client,
     )
+
+
+def renewable_server_credentials(current: Callable[[], Credentials], *, require_client: bool) -> grpc.ServerCredentials:
+    """Return a server's side of TLS whose certificate may be renewed while it serves; whoever serves keeps a reference.
+
+    Args:
+        current: asked at each new connection, from a thread of gRPC's own; connections that are open stay as they are.
+        require_client: as for `server_credentials`.
+    """
+
+    def configuration(credentials: Credentials) -> grpc.ServerCertificateConfiguration:
+        pairs = [(credentials.key_pem, credentials.cert_pem)]
+        return grpc.ssl_server_certificate_configuration(pairs, credentials.ca_pem if require_client else None)
+
+    shown = current()
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal shown
+        latest = current()
+        if latest == shown:
+            return None
+        shown = latest
+        return configuration(latest)
+
+    # None means "as before", which the type stubs leave out.
+    fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", renewed)
+    return grpc.dynamic_ssl_server_credentials(configuration(shown), fetcher, require_client)
 
 
 def channel_credentials(trust: Credentials | bytes) -> grpc.ChannelCredentials:

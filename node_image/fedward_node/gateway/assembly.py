@@ -6,11 +6,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from pydantic import JsonValue
 
+from fedward_node.gateway.certificate import CertificateFolder
 from fedward_node.gateway.layouts import Layouts
 from fedward_node.gateway.ledger import Ledger
 from fedward_node.gateway.metrics import Metrics
@@ -22,12 +20,10 @@ from fedward_node.gateway.releases import Releases
 from fedward_node.gateway.service import Gateway
 from fedward_node.gateway.submission import Desk
 from fedward_node.gateway.upstream import Upstreams
-from fedward_protocol.identity import Identity
-from fedward_protocol.pki import Credentials
 
 
 def assemble(
-    state: Path, audit: Audit, identity: Identity, operator_key: Ed25519PublicKey, tls_folder: Path, metrics: Metrics
+    state: Path, audit: Audit, certificates: CertificateFolder, operator_key: Ed25519PublicKey, metrics: Metrics
 ) -> Gateway:
     """Put a gateway together from what is on disk in `state`.
 
@@ -43,24 +39,6 @@ def assemble(
         layouts=Layouts(),
         metrics=metrics,
     )
-    orders = Orders(operator_key, identity, lambda: datetime.now(UTC))
-    upstreams = Upstreams(lambda: Credentials.read(tls_folder))
+    orders = Orders(operator_key, certificates.current().identity, lambda: datetime.now(UTC))
+    upstreams = Upstreams(lambda: certificates.current().credentials)
     return Gateway(orders, Plans(state / "plans"), upstreams, desk, time.monotonic)
-
-
-def origin_of(identity: Identity, certificate_pem: bytes) -> dict[str, JsonValue]:
-    """Return what the audit log records about who writes it: site, federation, SHA-256 of the certificate."""
-    fingerprint = x509.load_pem_x509_certificate(certificate_pem).fingerprint(SHA256())
-    return {"site": identity.name, "federation": identity.federation, "certificate": fingerprint.hex()}
-
-
-def identity_of(certificate: x509.Certificate) -> Identity:
-    """Return whom a certificate names.
-
-    Raises:
-        RefusedError: IDENTITY_MISMATCH, its URI is none of a federation's.
-        ValueError: it does not name exactly one URI.
-    """
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return Identity.parse(uri)

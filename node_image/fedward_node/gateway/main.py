@@ -7,21 +7,22 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-import grpc
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import JsonValue
 
-from fedward_node.gateway.assembly import assemble, identity_of
+from fedward_node.gateway.assembly import assemble
 from fedward_node.gateway.audit import AuditLog
+from fedward_node.gateway.certificate import CertificateFolder
 from fedward_node.gateway.metrics import Metrics
-from fedward_protocol import logs, probes, tls
+from fedward_node.gateway.readiness import obstacle
+from fedward_node.gateway.server import Server
+from fedward_protocol import logs, probes
 from fedward_protocol.allocation import keep_chunk_buffers
-from fedward_protocol.pki import Credentials
 
 STOP_S = 2.0
 """How long calls may go on after SIGTERM; trainers repeat what is cut off."""
@@ -42,22 +43,24 @@ async def _serve(chosen: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
-    credentials, metrics, key = Credentials.read(chosen.tls), Metrics(), _public_key(chosen.operator_key)
-    certificate = x509.load_pem_x509_certificate(credentials.cert_pem)
-    identity = identity_of(certificate)
+    certificates, metrics, key = CertificateFolder(chosen.tls), Metrics(), _public_key(chosen.operator_key)
+    certificate = certificates.current()
     origin: dict[str, JsonValue] = {
-        "site": identity.name,
-        "federation": identity.federation,
-        "certificate": certificate.fingerprint(hashes.SHA256()).hex(),
+        "site": certificate.identity.name,
+        "federation": certificate.identity.federation,
+        "certificate": certificate.x509.fingerprint(hashes.SHA256()).hex(),
     }
+    folders = {"state": chosen.state, "audit log": chosen.audit}
     with AuditLog(chosen.audit, origin) as audit:
-        gateway = assemble(chosen.state, audit, identity, key, chosen.tls, metrics)
-        server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-        server.add_generic_rpc_handlers((gateway.handler(),))
-        server.add_secure_port(chosen.listen, tls.server_credentials(credentials, require_client=False))
-        with probes.serve(chosen.metrics, metrics.registry, lambda: None):
+        gateway = assemble(chosen.state, audit, certificates, key, metrics)
+        server = Server(gateway, certificates, chosen.listen)
+
+        def ready() -> str | None:
+            return obstacle(certificates.current().x509, folders, datetime.now(UTC))
+
+        with probes.serve(chosen.metrics, metrics.registry, ready):
             await server.start()
-            _log.info("serving", extra={"identity": identity.uri, "listen": chosen.listen})
+            _log.info("serving", extra={"identity": certificate.identity.uri, "listen": chosen.listen})
             await stopped.wait()
             await server.stop(STOP_S)
         gateway.close()

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import numpy as np
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_node.gateway.assembly import assemble, identity_of
+from fedward_node.gateway.assembly import assemble
+from fedward_node.gateway.certificate import CertificateFolder
 from fedward_node.gateway.metrics import Metrics
+from fedward_node.gateway.server import Server
 from fedward_protocol import refusals, tls, work_order
 from fedward_protocol.identity import Identity, aggregator_name, gateway_name
 from fedward_protocol.pki import Authority
@@ -205,19 +206,22 @@ class Site:
     channels: list = field(default_factory=list)
 
     async def start(self):
-        credentials = self.authority.issue(
-            Identity(FEDERATION, "site", SITE), [gateway_name(SITE, FEDERATION)], datetime.now(UTC), DAY
-        )
-        credentials.write(self.folder / "tls")
+        self.certify()
         self.metrics = Metrics()
-        identity = identity_of(x509.load_pem_x509_certificate(credentials.cert_pem))
-        key = self.operator.public_key()
-        self.gateway = assemble(self.folder / "gateway", self.audit, identity, key, self.folder / "tls", self.metrics)
-        self.server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-        self.server.add_generic_rpc_handlers((self.gateway.handler(),))
-        server_credentials = tls.server_credentials(credentials, require_client=False)
-        self.port = self.server.add_secure_port(f"127.0.0.1:{self.port}", server_credentials)
+        certificates = CertificateFolder(self.folder / "tls")
+        self.gateway = assemble(
+            self.folder / "gateway", self.audit, certificates, self.operator.public_key(), self.metrics
+        )
+        self.server = Server(self.gateway, certificates, f"127.0.0.1:{self.port}")
+        self.port = self.server.port
         await self.server.start()
+
+    def certify(self, lifetime=DAY):
+        """Put a new certificate into the gateway's folder, and return it."""
+        identity = Identity(FEDERATION, "site", SITE)
+        issued = self.authority.issue(identity, [gateway_name(SITE, FEDERATION)], datetime.now(UTC), lifetime)
+        issued.write(self.folder / "tls")
+        return issued
 
     async def stop(self):
         await self.server.stop(None)

@@ -7,7 +7,9 @@ import os
 import signal
 import socket
 import sys
+import urllib.error
 import urllib.request
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -120,6 +122,34 @@ async def test_a_job_runs_to_its_finish_and_sigterm_stops_the_gateway_cleanly(si
     assert b"fedward_gateway_released_total 1.0" in page.read()
     service.send_signal(signal.SIGTERM)
     assert await service.wait() == 0
+
+
+async def ask(site, path):
+    """Return status and text of a probe; the gateway is asked again until it listens."""
+    url = f"http://127.0.0.1:{site.probes}{path}"
+    while True:
+        try:
+            page = await asyncio.to_thread(urllib.request.urlopen, url)
+            return page.status, page.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except urllib.error.URLError:
+            continue
+
+
+async def test_readiness_names_what_is_to_be_mended_and_comes_back_without_a_restart(site, gateway, tmp_path):
+    await gateway()
+    assert await ask(site, "/readyz") == (200, "ready\n")
+    (tmp_path / "audit").rename(tmp_path / "unmounted")
+    status, text = await ask(site, "/readyz")
+    assert (status, "the audit log cannot be written" in text) == (503, True)
+    (tmp_path / "unmounted").rename(tmp_path / "audit")
+    site.certify(timedelta(minutes=-1))
+    status, text = await ask(site, "/readyz")
+    assert (status, "certificate expired" in text) == (503, True)
+    assert await ask(site, "/healthz") == (200, "ok\n")
+    site.certify()
+    assert await ask(site, "/readyz") == (200, "ready\n")
 
 
 async def test_a_trainer_that_is_refused_for_good_exits_with_4(site, hub, gateway, trainer):
