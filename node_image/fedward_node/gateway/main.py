@@ -21,11 +21,15 @@ from fedward_node.gateway.certificate import CertificateFolder
 from fedward_node.gateway.metrics import Metrics
 from fedward_node.gateway.readiness import obstacle
 from fedward_node.gateway.server import Server
+from fedward_node.gateway.service import Gateway
 from fedward_protocol import logs, probes
 from fedward_protocol.allocation import keep_chunk_buffers
 
 STOP_S = 2.0
 """How long calls may go on after SIGTERM; trainers repeat what is cut off."""
+
+SWEEP_EVERY_S = 3600.0
+"""How often what expired jobs left behind is deleted: they expire by the day."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +63,23 @@ async def _serve(chosen: argparse.Namespace) -> None:
             return obstacle(certificates.current().x509, folders, datetime.now(UTC))
 
         with probes.serve(chosen.metrics, metrics.registry, ready):
+            sweeping = asyncio.create_task(_sweep(gateway))
             await server.start()
             _log.info("serving", extra={"identity": certificate.identity.uri, "listen": chosen.listen})
             await stopped.wait()
+            sweeping.cancel()
             await server.stop(STOP_S)
         gateway.close()
     _log.info("stopped")
+
+
+async def _sweep(gateway: Gateway) -> None:
+    while True:
+        try:
+            gateway.sweep(datetime.now(UTC))
+        except (OSError, ValueError) as error:  # the disk is broken, or what is on it
+            _log.warning("what expired jobs left behind cannot be deleted: %s", error)
+        await asyncio.sleep(SWEEP_EVERY_S)
 
 
 def _public_key(path: Path) -> Ed25519PublicKey:

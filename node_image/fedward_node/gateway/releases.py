@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,6 +155,13 @@ class Releases:
     def forget(self, job: str) -> None:
         """Delete all that is kept of a job."""
         rmtree(self._folder / _job_folder(job), ignore_errors=True)
+
+    def keep(self, jobs: Collection[str]) -> None:
+        """Delete all that is kept of other jobs than these. Made anew from the same update it would be the same."""
+        folders = {_job_folder(job) for job in jobs}
+        for folder in self._folder.iterdir():
+            if folder.name not in folders:
+                rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Wait for the filter that runs."""

@@ -8,6 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import grpc
@@ -66,6 +67,16 @@ class Gateway:
                 ),
             },
         )
+
+    def sweep(self, now: datetime) -> None:
+        """Delete what is kept for jobs whose work orders have expired: those that never finished leave nothing behind.
+
+        On the event loop, and all at once, so that no job can begin between the decision and the deed.
+
+        Raises:
+            OSError: the disk is broken.
+        """
+        self._desk.releases.keep(self._plans.sweep(now))
 
     def close(self) -> None:
         """Wait for what runs in threads."""

@@ -98,6 +98,19 @@ async def test_what_cannot_be_used_is_passed_over_for_the_certificate_before(sit
     assert await shown(site) == before
 
 
+def test_a_key_is_never_shown_with_another_keys_certificate(tmp_path):
+    authority = Authority.create(FEDERATION, datetime.now(UTC))
+    before, renewed = (
+        authority.issue(Identity(FEDERATION, "site", "mercy"), [], datetime.now(UTC), DAY) for _ in range(2)
+    )
+    before.write(tmp_path)
+    folder = CertificateFolder(tmp_path)
+    (tmp_path / "tls.crt").write_bytes(renewed.cert_pem)
+    assert folder.current().credentials == before
+    (tmp_path / "tls.key").write_bytes(renewed.key_pem)
+    assert folder.current().credentials == renewed
+
+
 def test_a_certificate_that_is_passed_over_is_said_once(tmp_path, caplog):
     authority = Authority.create(FEDERATION, datetime.now(UTC))
     authority.issue(Identity(FEDERATION, "site", "mercy"), [], datetime.now(UTC), DAY).write(tmp_path)

@@ -152,6 +152,15 @@ async def test_readiness_names_what_is_to_be_mended_and_comes_back_without_a_res
     assert await ask(site, "/readyz") == (200, "ready\n")
 
 
+async def test_what_expired_jobs_left_behind_is_deleted_when_the_gateway_starts(site, gateway, tmp_path):
+    leftover = tmp_path / "gateway" / "releases" / "of-a-job-long-ago" / "1-1-0.safetensors"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"filtered")
+    await gateway()
+    while leftover.parent.exists():
+        assert await ask(site, "/healthz") == (200, "ok\n")
+
+
 async def test_a_trainer_that_is_refused_for_good_exits_with_4(site, hub, gateway, trainer):
     await gateway()
     part = await trainer(plan_digest="0" * 64)
