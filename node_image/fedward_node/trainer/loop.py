@@ -21,7 +21,7 @@ from fedward_node.trainer.difference import encode_difference
 from fedward_node.trainer.session import Instruction, Session
 from fedward_node.trainer.state import State
 from fedward_node.trainer.transfer import Transfer
-from fedward_node.trainer.verdict import Verdict, judge
+from fedward_node.trainer.verdict import Judge, Verdict, judge
 from fedward_protocol import refusals
 from fedward_protocol.plan import Encoding
 from fedward_protocol.reasons import Reason, RefusedError
@@ -97,6 +97,7 @@ class Loop:
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
+        judge_transfer: Judge = judge,
     ) -> None:
         self._part = part
         self._algorithm = algorithm
@@ -107,6 +108,7 @@ class Loop:
         self._backoff = backoff
         self._sleep = sleep
         self._clock = clock
+        self._judge_transfer = judge_transfer
 
     async def run(self) -> None:
         """Follow instructions until `Finish`.
@@ -234,12 +236,12 @@ class Loop:
             try:
                 return await attempt()
             except RefusedError as refused:
-                if judge(refused.reason) is not Verdict.RETRY:
+                if self._judge_transfer(refused.reason) is not Verdict.RETRY:
                     raise
                 _log.warning("trying again: %s", refused)
             except grpc.aio.AioRpcError as error:
                 answer = refusals.from_rpc_error(error)
-                if answer is not None and judge(answer.reason) is not Verdict.RETRY:
+                if answer is not None and self._judge_transfer(answer.reason) is not Verdict.RETRY:
                     raise answer from error
                 _log.warning("trying again: %s", error.details())
             except OSError as error:

@@ -17,9 +17,10 @@ import grpc
 from fedward_node.trainer.algorithm import Algorithm, Cases
 from fedward_node.trainer.backoff import Backoff, jittered
 from fedward_node.trainer.loop import Loop, Part, Worker
-from fedward_node.trainer.session import SILENCE_S, Session
+from fedward_node.trainer.order import OrderFile
+from fedward_node.trainer.session import SILENCE_S, AttendCall, Session
 from fedward_node.trainer.state import State
-from fedward_node.trainer.transfer import Metadata, Transfer
+from fedward_node.trainer.transfer import Transfer
 from fedward_protocol import tls, work_order
 from fedward_protocol.identity import gateway_name
 from fedward_protocol.plan import Encoding, Plan
@@ -96,12 +97,14 @@ async def _take_part(
     stub: FederationAsyncStub = FederationStub(channel)
     plan, job = assignment.plan, pb.JobRef(uid=order.job.uid, attempt=order.attempt)
 
-    def metadata() -> Metadata:
-        return ((work_order.METADATA_KEY, assignment.work_order.read_bytes()),)
-
     def session(cases: Cases) -> Session:
         hello = _hello(plan, job, order.site, cases)
-        return Session(lambda: stub.Attend(metadata=metadata()), hello, pace.backoff, pace.sleep, pace.silence_s)
+        order_file = OrderFile(assignment.work_order)
+
+        def attend() -> AttendCall:
+            return stub.Attend(metadata=order_file.show())
+
+        return Session(attend, hello, pace.backoff, pace.sleep, pace.silence_s, order_file.judge)
 
     try:
         cases = await worker.run(algorithm.open, _never())
@@ -110,16 +113,17 @@ async def _take_part(
         await _leave(session(Cases(0, 0, 0)), refused)
         raise
     _log.info("dataset", extra=asdict(cases))
-    attending = session(cases)
+    attending, order_file = session(cases), OrderFile(assignment.work_order)
     loop = Loop(
         Part(job, order.site, _encoding(plan)),
         algorithm,
         State(assignment.state, plan),
         attending,
-        Transfer(channel, metadata, plan.transport.compression),
+        Transfer(channel, order_file.show, plan.transport.compression),
         worker,
         pace.backoff,
         pace.sleep,
+        judge_transfer=order_file.judge,
     )
     try:
         await _follow(attending, loop)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import grpc
 
 from fedward_node.trainer.backoff import Backoff
-from fedward_node.trainer.verdict import Verdict, judge
+from fedward_node.trainer.verdict import Judge, Verdict, judge
 from fedward_protocol import refusals
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
@@ -36,6 +36,7 @@ class Session:
         backoff: pauses between reconnections.
         sleep: waits so many seconds.
         silence_s: seconds without a word after which the stream is given up.
+        judge: decides what a refusal means.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Session:
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         silence_s: float = SILENCE_S,
+        judge: Judge = judge,
     ) -> None:
         self._attend = attend
         self._hello = hello
         self._backoff = backoff
         self._sleep = sleep
         self._silence_s = silence_s
+        self._judge = judge
         self._instruction: Instruction | None = None
         self._instructed = asyncio.Event()
         self._outbox: deque[pb.SiteMessage] = deque()
@@ -101,7 +104,9 @@ class Session:
                 await self._attendance(call)
                 _log.info("the gateway closed the stream")
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError) as error:
-                _raise_if_final(refusals.from_rpc_error(error) if isinstance(error, grpc.aio.AioRpcError) else None)
+                self._raise_if_final(
+                    refusals.from_rpc_error(error) if isinstance(error, grpc.aio.AioRpcError) else None
+                )
                 _log.warning("not attending: %s", _what(error))
             finally:
                 call.cancel()
@@ -117,7 +122,7 @@ class Session:
         if message is None:
             return None
         if message.WhichOneof("body") == "abort":
-            return _aborted(message.abort)
+            return self._aborted(message.abort)
         if message.WhichOneof("body") != "welcome":
             raise RefusedError(Reason.MALFORMED, "the first message of the stream is not a welcome")
         self._welcomed = True
@@ -151,7 +156,7 @@ class Session:
                 case "finish":
                     self._instruct(message.finish)
                 case "abort":
-                    return _aborted(message.abort)
+                    return self._aborted(message.abort)
                 case _:
                     pass  # heartbeats, and what a newer hub may say
         return None
@@ -189,21 +194,19 @@ class Session:
             await call.done_writing()
             self._left = True
 
+    def _aborted(self, refusal: pb.Refusal) -> None:
+        """Take the hub's abort: transient ones end this stream only.
 
-def _aborted(refusal: pb.Refusal) -> None:
-    """Take the hub's abort: transient ones end this stream only.
+        Raises:
+            RefusedError: it is for good.
+        """
+        refused = refusals.from_message(refusal)
+        self._raise_if_final(refused)
+        _log.warning("the hub ended the stream: %s", refused)
 
-    Raises:
-        RefusedError: it is for good.
-    """
-    refused = refusals.from_message(refusal)
-    _raise_if_final(refused)
-    _log.warning("the hub ended the stream: %s", refused)
-
-
-def _raise_if_final(refused: RefusedError | None) -> None:
-    if refused is not None and judge(refused.reason) is Verdict.LEAVE:
-        raise refused
+    def _raise_if_final(self, refused: RefusedError | None) -> None:
+        if refused is not None and self._judge(refused.reason) is Verdict.LEAVE:
+            raise refused
 
 
 def _what(error: Exception) -> str:

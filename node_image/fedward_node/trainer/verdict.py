@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from fedward_protocol.reasons import Reason
@@ -51,3 +52,7 @@ def judge(reason: Reason) -> Verdict:
     if reason in _RETRY:
         return Verdict.RETRY
     return Verdict.NEXT if reason in _NEXT else Verdict.LEAVE
+
+
+Judge = Callable[[Reason], Verdict]
+"""Decides what a refusal means, perhaps knowing more than its reason."""

@@ -313,6 +313,44 @@ async def test_an_expired_order_ends_the_part_for_good(site, hub, start, algorit
     assert algorithm.is_closed
 
 
+async def test_an_order_that_was_renewed_in_place_goes_on_where_the_old_one_expired(site, hub, start, tmp_path):
+    part = start(site, expires=datetime.now(UTC) + timedelta(seconds=2))
+    await hub.attached.wait()
+    hub.attached.clear()
+    (tmp_path / "work-order").write_bytes(site.envelope())
+    await hub.attached.wait()
+    hub.say(FINISH)
+    await part
+
+
+async def test_a_transfer_is_tried_again_with_the_order_that_was_renewed_meanwhile(
+    site, hub, start, train, algorithm, tmp_path
+):
+    class ExpiredAndRenewedMeanwhile:
+        @property
+        def value(self):
+            hub.refusal = None
+            (tmp_path / "work-order").write_bytes(site.envelope(order_id="order-2"))
+            return Reason.WORK_ORDER_EXPIRED.value
+
+    hub.refusal = ExpiredAndRenewedMeanwhile()
+    hub.instruction = train()
+    part = start(site)
+    await hub.until(lambda: hub.complete)
+    assert len(hub.headers) == 2
+    assert site.audit.of("update")[-1]["order"] == "order-2"
+    await killed(part)
+
+
+async def test_a_transfer_whose_order_has_expired_and_was_not_renewed_ends_the_part(site, hub, start, train, algorithm):
+    hub.refusal = Reason.WORK_ORDER_EXPIRED
+    hub.instruction = train()
+    with pytest.raises(RefusedError) as caught:
+        await start(site)
+    assert caught.value.reason is Reason.WORK_ORDER_EXPIRED
+    assert algorithm.is_closed
+
+
 async def test_an_abort_ends_the_part_unless_its_reason_passes(site, hub, start):
     part = start(site)
     await hub.attached.wait()
