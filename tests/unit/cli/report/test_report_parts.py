@@ -13,7 +13,9 @@ from fedward_cli.report.outlines import outline
 from fedward_cli.report.plot import plot
 from fedward_cli.report.scores import scores
 from fedward_cli.report.series import Curves, curves
+from fedward_cli.report.timings import timings
 from fedward_cli.report.words import count, duration, epsilon, listed, ranges, size
+from fedward_cli.results import Seconds
 
 masks = st.integers(1, 7).flatmap(
     lambda width: st.lists(st.lists(st.booleans(), min_size=width, max_size=width), min_size=1, max_size=7)
@@ -52,6 +54,19 @@ def test_a_plot_keeps_to_its_frame_and_its_labels_apart(sites: dict[str, dict[in
     tops = [label.top for label in result.labels]
     assert all(later - earlier >= 7.9 for earlier, later in pairwise(tops))
     assert max(tops) <= 100
+
+
+def test_a_stage_that_took_a_little_time_does_not_read_as_none_at_all() -> None:
+    first, *_ = runs.records(("north",), rounds=1)
+    found = timings(runs.result(("north",)), [first.model_copy(update={"seconds": Seconds(train=999, submit=1)})])
+    assert found is not None
+    assert {stage: share for stage, _, share in found.shares} == {
+        "training": "100%",
+        "evaluating": "0%",
+        "transfer": "<1%",
+        "privacy filters": "0%",
+        "waiting": "0%",
+    }
 
 
 def test_curves_keep_the_latest_measurement_of_a_model() -> None:
