@@ -51,6 +51,8 @@ def documents(folder: Path, overrides: tuple[str, ...] = ()) -> Documents:
     return load_documents(file, overrides)
 
 
-def federate(folder: Path, view: View | None = None, overrides: tuple[str, ...] = ()) -> Result:
+def federate(
+    folder: Path, view: View | None = None, overrides: tuple[str, ...] = (), trainer: tuple[str, ...] = TRAINER
+) -> Result:
     """Run the federation in `folder`/out to its end."""
-    return run_local(documents(folder, overrides), folder / "out", trainer_command=TRAINER, view=view or Silent())
+    return run_local(documents(folder, overrides), folder / "out", trainer_command=trainer, view=view or Silent())
