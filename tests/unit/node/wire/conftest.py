@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -30,6 +32,9 @@ from fedward_protocol.wire.federation_pb2_grpc import (
     FederationStub,
     add_FederationServicer_to_server,
 )
+
+# The builders of BraTS folders, for the tests that damage them.
+sys.path.insert(0, str(Path(__file__).parents[1] / "trainer_learning"))
 
 FEDERATION = "north.example"
 SITE = "mercy"
