@@ -9,9 +9,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from toy_federation import federate
+from toy_federation import SITES, federate
 
 from fedward_cli.local.view import Silent
+from fedward_node.gateway.audit import verify
 
 pytestmark = pytest.mark.process
 
@@ -69,3 +70,4 @@ def test_a_killed_process_changes_nothing_in_the_result(tmp_path, undisturbed, k
     assert result.state == "Completed"
     assert killer.killed > 0
     assert digest(tmp_path) == undisturbed
+    assert all(verify(tmp_path / "out" / "audit" / site).broken is None for site in SITES)
