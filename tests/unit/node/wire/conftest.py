@@ -50,6 +50,7 @@ class Hub(FederationServicer):
         self.port = 0
         self.models = {}
         self.heard = asyncio.Queue()
+        self.certificates = []
         self.headers = []
         self.stored = {}
         self.complete = {}
@@ -100,6 +101,7 @@ class Hub(FederationServicer):
                 await self._told.wait()
 
     async def Attend(self, messages, context):  # noqa: N802 - the wire's name
+        self.certificates += context.auth_context()["x509_pem_cert"]
         said = asyncio.Queue()
         listening = asyncio.create_task(self._listen(messages, said))
         try:

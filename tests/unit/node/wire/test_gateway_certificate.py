@@ -57,6 +57,12 @@ async def test_a_new_connection_is_shown_the_renewed_certificate_and_open_ones_g
     call.cancel()
 
 
+async def test_the_hub_is_shown_the_renewed_certificate_at_the_next_connection(site, hub):
+    renewed = site.certify()
+    (await site.say_hello()).cancel()
+    assert hub.certificates == [renewed.cert_pem]
+
+
 async def test_renewing_an_expired_certificate_lets_trainers_in_again(site):
     site.certify(timedelta(minutes=-1))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
