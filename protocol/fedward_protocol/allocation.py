@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ctypes
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # mallopt(3)
 _LARGEST_KEPT = 8 << 20
-_KEPT_NBYTES = 64 << 20
+_KEPT_NBYTES = 16 << 20
 
 
 def keep_chunk_buffers() -> None:
     """Let freed buffers of a few MiB be used again, instead of being given back to the kernel each time.
 
     By default glibc maps a buffer of 1 MiB anew for each chunk, and the kernel's clearing of its pages costs as much
-    as encrypting it. At most 64 MiB that are free stay with the process. Does nothing where the C library is another.
+    as encrypting it. One arena for all threads: with one a thread, each would keep buffers that the others miss.
+    Does nothing where the C library is another.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_NBYTES)
+        mallopt(_ARENA_MAX, 1)
+        mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
+        mallopt(_TRIM_THRESHOLD, _KEPT_NBYTES)
