@@ -19,6 +19,7 @@ from fedward_protocol.tensors.update import encode_update
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.wire.federation_pb2_grpc import FederationStub
 from fedward_server import events
+from fedward_server.attendance import Attendance
 from fedward_server.job import Job
 from fedward_server.journal import Journal
 from fedward_server.metrics import Metrics
@@ -74,6 +75,25 @@ class HandClock:
             alarm.callback()
 
 
+class AudibleAttendance(Attendance):
+    """Says when it has heard a site, so that a test can wait until a heartbeat has come."""
+
+    def __init__(self, sites, now):
+        super().__init__(sites, now)
+        self.heard = asyncio.Condition()
+        self._telling = set()
+
+    def hear(self, site, now):
+        super().hear(site, now)
+        task = asyncio.create_task(self._tell())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self):
+        async with self.heard:
+            self.heard.notify_all()
+
+
 class Bench:
     """An aggregator in this process, and channels to it with anybody's certificate."""
 
@@ -91,6 +111,7 @@ class Bench:
             state = replay(self.plan, await journal.open())
             spool = Spool(self.folder / "spool", self.disk)
             self.job = job = Job(state, journal, Models(self.folder / "models"), spool, self.clock, Metrics())
+            job.attendance = AudibleAttendance(self.plan.sites, self.clock.now())
             if attempt > state.attempt:
                 started = lambda _, now: events.AttemptStarted(at=now, attempt=attempt, plan=self.plan.digest())  # noqa: E731
                 await job.record(started)
@@ -157,10 +178,10 @@ class SiteClient:
                 return getattr(message, kind)
 
     async def heartbeat(self):
+        attendance, now = self.bench.job.attendance, self.bench.clock.now()
         await self.stream.write(pb.SiteMessage(heartbeat=pb.Heartbeat()))
-        visits = self.bench.job.attendance.of(self.name)
-        while visits.seen_at != self.bench.clock.now():
-            await asyncio.wait_for(self.stream.read(), 10)
+        async with attendance.heard, asyncio.timeout(10):
+            await attendance.heard.wait_for(lambda: attendance.of(self.name).seen_at == now)
 
     async def fetch(self, ref, offset=0):
         request = pb.FetchModelRequest(job=REF, digest=ref.digest, offset=offset)
