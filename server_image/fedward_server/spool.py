@@ -220,6 +220,9 @@ class _Partial:
 
     def finish(self, hold: int) -> None:
         with self._lock:
+            # Another stream with the very same update may have finished, and let go, while this one waited.
+            if self._is_finished:
+                return
             self._check(hold)
             if self._hash.digest() != self.digest:
                 self._remove()

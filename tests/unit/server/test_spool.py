@@ -114,3 +114,15 @@ def test_sweeping_keeps_the_open_round_and_deletes_the_others(tmp_path):
     assert not spool.path(SLOT, DIGEST).exists()
     assert spool.path(Slot(1, 2, "north"), DIGEST).read_bytes() == DATA
     assert spool.nbytes() == len(DATA)
+
+
+def test_a_stream_that_takes_over_what_another_finishes_and_lets_go_of_is_finished_too(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    first = spool.receive(SLOT, DIGEST, len(DATA))
+    first.write(0, DATA)
+    first.finish()
+    second = spool.receive(SLOT, DIGEST, len(DATA))
+    assert second.offset == len(DATA)
+    first.close()
+    second.finish()
+    assert second.path.read_bytes() == DATA

@@ -62,7 +62,8 @@ async def test_an_update_repeated_while_it_waited_for_a_place_gets_its_receipt_a
         await taken.write(part)
     assert (await taken.read()).WhichOneof("body") == "receipt"
     assert (await waiting.read()).resume_from == len(data)
-    assert (await waiting.read()).WhichOneof("body") == "receipt"
+    last = await waiting.read()
+    assert last.WhichOneof("body") == "receipt", last
     assert bench.job.metrics.registry.get_sample_value("fedward_aggregator_updates_total") == 1
     for call in stalled:
         call.cancel()
