@@ -42,7 +42,9 @@ def verify_folder(folder: Path, head: str | None) -> Iterator[Line]:
 
 
 def logs_in(folder: Path) -> list[Path]:
-    """Find the folders of logs: this one, or those of the sites in a run's folder."""
-    if any(folder.glob("*.jsonl")) and not (folder / "audit").is_dir():
+    """Find the folders of logs: this one, or those of the sites in a run's folder or in its `audit/`."""
+    if (folder / "audit").is_dir():
+        return logs_in(folder / "audit")
+    if any(folder.glob("*.jsonl")):
         return [folder]
-    return sorted({path.parent for path in (folder / "audit").glob("*/*.jsonl")})
+    return sorted({path.parent for path in folder.glob("*/*.jsonl")})

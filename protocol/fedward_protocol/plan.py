@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -119,13 +120,25 @@ class Rounds(Frozen):
     grace_s: Annotated[float, Field(ge=0)]
 
 
-class FedAvg(Frozen):
+_SLACK = 1e-9  # 1 / 0.1 may come out a hair above 10, and means 10
+
+
+class _Rule(Frozen):
+    """How updates become the next model."""
+
+    @property
+    def fewest_updates(self) -> int:
+        """The least number of updates for which the rule keeps its promise; a quorum below it is refused."""
+        return 1
+
+
+class FedAvg(_Rule):
     """Weighted mean of the updates (McMahan et al., 2017)."""
 
     algorithm: Annotated[Literal["FedAvg"], Field(description="The rule")] = "FedAvg"
 
 
-class FedAvgM(Frozen):
+class FedAvgM(_Rule):
     """FedAvg with momentum at the server (Hsu et al., 2019)."""
 
     algorithm: Annotated[Literal["FedAvgM"], Field(description="The rule")]
@@ -135,13 +148,13 @@ class FedAvgM(Frozen):
     server_learning_rate: Annotated[float, Field(gt=0, le=10, description="Factor on the averaged update")] = 1.0
 
 
-class Median(Frozen):
+class Median(_Rule):
     """Coordinate-wise median (Yin et al., 2018); weights are not used."""
 
     algorithm: Annotated[Literal["Median"], Field(description="The rule")]
 
 
-class TrimmedMean(Frozen):
+class TrimmedMean(_Rule):
     """Coordinate-wise trimmed mean (Yin et al., 2018); weights are not used."""
 
     algorithm: Annotated[Literal["TrimmedMean"], Field(description="The rule")]
@@ -149,16 +162,26 @@ class TrimmedMean(Frozen):
         0.2
     )
 
+    @property
+    def fewest_updates(self) -> int:
+        """The least number of which any are cut off; of fewer, the rule would only be a mean."""
+        return math.ceil(1 / self.trim - _SLACK)
 
-class Krum(Frozen):
+
+class Krum(_Rule):
     """(Multi-)Krum (Blanchard et al., 2017); weights are not used."""
 
     algorithm: Annotated[Literal["Krum"], Field(description="The rule")]
     byzantine: Annotated[int, Field(ge=0, description="How many sites may lie")] = 1
     keep: Annotated[int, Field(ge=1, description="How many updates are averaged; 1 is Krum, more is Multi-Krum")] = 1
 
+    @property
+    def fewest_updates(self) -> int:
+        """The least number for which Krum holds, and `keep` of which can all be honest."""
+        return max(2 * self.byzantine + 3, self.keep + self.byzantine)
 
-class NormClippedMean(Frozen):
+
+class NormClippedMean(_Rule):
     """Weighted mean of updates whose L2 norm is clipped first (Sun et al., 2019)."""
 
     algorithm: Annotated[Literal["NormClippedMean"], Field(description="The rule")]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fedward_protocol.identity import Identity
+from fedward_protocol.metric_names import MOST_METRICS, is_metric_name
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.rounds.state import JobState, Phase
 
-MOST_METRICS = 64
 MOST_FILTERS = 64
-_METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _DIGEST_NBYTES = 32
 
 
@@ -63,7 +61,7 @@ def check_metrics(metrics: Mapping[str, pb.MeanMetric]) -> None:
     if len(metrics) > MOST_METRICS:
         raise RefusedError(Reason.BAD_METRICS, f"{len(metrics)} of them, {MOST_METRICS} at most")
     for name, mean in metrics.items():
-        if not _METRIC_NAME.fullmatch(name):
+        if not is_metric_name(name):
             raise RefusedError(Reason.BAD_METRICS, f"{name[:64]!r} is no name for one")
         if not math.isfinite(mean.sum) or (mean.count == 0 and mean.sum != 0):
             raise RefusedError(Reason.BAD_METRICS, f"{name} is {mean.sum:g} over {mean.count} cases")

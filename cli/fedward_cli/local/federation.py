@@ -83,7 +83,7 @@ async def _until_over(
             # An observer gives up only over what it cannot write down (no space left); that must not pass unnoticed.
             observing.result()
         if making is not None and making.done() and making.result() != 0 and not aggregator.done():
-            return Verdict(False, _given_up("initialise", "the first model could not be made"), ())
+            return Verdict(False, _no_first_model(plan, making.result()), ())
         for site in plan.sites:
             if _finished(trainers[site]):
                 # Nobody is left to relay for; stopping it now overlaps with the aggregator's farewell.
@@ -101,6 +101,14 @@ async def _until_over(
     if aggregator.result() in (COMPLETED, FAILED):
         return Verdict(aggregator.result() == COMPLETED, None, lost)
     return Verdict(False, _given_up("aggregator", describe(Reason.BACKOFF_LIMIT_EXCEEDED)), lost)
+
+
+def _no_first_model(plan: Plan, exit_code: int) -> Problem:
+    """Say why there is no first model; a refusal can only be of the network or of the bundle that makes it."""
+    if exit_code != REFUSED:
+        return _given_up("initialise", "the first model could not be made")
+    reason = Reason.NETWORK_INVALID if plan.model.bundle is None else Reason.BUNDLE_INVALID
+    return Problem(reason=reason, detail=f"{describe(reason)}; see logs/initialise.log")
 
 
 def _lost(site: str, gateway: asyncio.Task[int], trainer: asyncio.Task[int]) -> Problem | None:

@@ -10,12 +10,11 @@ import math
 import re
 from collections.abc import Mapping
 
+from fedward_protocol.metric_names import MOST_METRICS, is_metric_name
 from fedward_protocol.reasons import Reason, RefusedError, describe
 from fedward_protocol.versions import SUPPORTED, negotiate
 from fedward_protocol.wire import federation_pb2 as pb
 
-MAX_METRICS = 64
-_METRIC_NAME = re.compile(r"[a-z0-9_.]{1,64}")
 _SOFTWARE = re.compile(r"[A-Za-z0-9 .+_-]{1,64}")
 _STAGES = frozenset({"fetch", "evaluate", "train", "submit", "wait"})
 _DIGEST_NBYTES = 32
@@ -132,10 +131,10 @@ def _job(job: pb.JobRef) -> pb.JobRef:
 
 
 def _metrics(metrics: Mapping[str, pb.MeanMetric]) -> dict[str, pb.MeanMetric]:
-    if len(metrics) > MAX_METRICS:
-        raise RefusedError(Reason.BAD_METRICS, f"{len(metrics)} metrics, {MAX_METRICS} at most")
+    if len(metrics) > MOST_METRICS:
+        raise RefusedError(Reason.BAD_METRICS, f"{len(metrics)} metrics, {MOST_METRICS} at most")
     for name, mean in metrics.items():
-        if not _METRIC_NAME.fullmatch(name) or not math.isfinite(mean.sum):
+        if not is_metric_name(name) or not math.isfinite(mean.sum):
             raise RefusedError(Reason.BAD_METRICS, "a metric whose name is odd or whose value is not finite")
     return {name: pb.MeanMetric(sum=mean.sum, count=mean.count) for name, mean in metrics.items()}
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fedward_node.trainer.algorithm import Algorithm
@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure("trainer")
     keep_chunk_buffers()
     plan = Plan.parse(chosen.plan.read_bytes())
+    return _unless_refused(lambda: _carry_out(chosen, plan))
+
+
+def _carry_out(chosen: argparse.Namespace, plan: Plan) -> int:
     # torch and MONAI take seconds to import, so each subcommand imports what it needs, once its arguments are sound.
     match chosen.command:
         case "initialise":
@@ -59,20 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(assignment: Assignment, algorithm: Algorithm) -> int:
     """Take part in a job with any algorithm, until it is finished or SIGTERM comes; return the exit code."""
-    return asyncio.run(_until_stopped(assignment, algorithm))
+    return _unless_refused(lambda: asyncio.run(_until_stopped(assignment, algorithm)))
+
+
+def _unless_refused(work: Callable[[], int]) -> int:
+    try:
+        return work()
+    except RefusedError as refused:
+        _log.error("refused for good: %s", refused, extra={"reason": refused.reason.value})
+        return EXIT_REFUSED
 
 
 async def _until_stopped(assignment: Assignment, algorithm: Algorithm) -> int:
     part = asyncio.create_task(take_part(assignment, algorithm))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, part.cancel)
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, part.cancel)
-    try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await part
-            return 0
-    except RefusedError as refused:
-        _log.error("refused for good: %s", refused, extra={"reason": refused.reason.value})
-        return EXIT_REFUSED
+    with contextlib.suppress(asyncio.CancelledError):
+        await part
+        return 0
     _log.info("stopped; starting again goes on from here")
     return EXIT_STOPPED
 

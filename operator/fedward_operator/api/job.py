@@ -29,7 +29,7 @@ class BundleSource(Resource):
 
     config_map: Annotated[
         ConfigMapName,
-        Field(description="ConfigMap in the job's namespace; *.json and *.yaml go to configs/, *.py to scripts/"),
+        Field(description="ConfigMap in the job's namespace; *.json goes to configs/, *.py to scripts/"),
     ]
 
 

@@ -8,7 +8,8 @@ from fedward_operator.api import ConfigMap
 from fedward_operator.hub.findings import Finding, UnresolvableError
 from fedward_protocol.plan import Bundle
 
-_FOLDERS = {".json": "configs", ".yaml": "configs", ".yml": "configs", ".py": "scripts"}
+_FOLDERS = {".json": "configs", ".py": "scripts"}
+_YAML = (".yaml", ".yml")
 _LARGEST_NBYTES = 1 << 20
 """What the API server takes; a local run keeps to it, so that what runs here applies there."""
 
@@ -20,7 +21,7 @@ def bundle_of(config_map: ConfigMap) -> Bundle:
         UnresolvableError: a file belongs to no folder, there is none, or they are too large together.
     """
     findings = [
-        Finding(("data", key), "cannot tell where in a bundle it belongs; name it *.json, *.yaml or *.py")
+        Finding(("data", key), _why_not(key))
         for key in sorted(config_map.data)
         if PurePosixPath(key).suffix not in _FOLDERS
     ]
@@ -34,3 +35,9 @@ def bundle_of(config_map: ConfigMap) -> Bundle:
     return Bundle(
         files={f"{_FOLDERS[PurePosixPath(key).suffix]}/{key}": config_map.data[key] for key in sorted(config_map.data)}
     )
+
+
+def _why_not(key: str) -> str:
+    if key.endswith(_YAML):
+        return "write configurations as JSON"
+    return "cannot tell where in a bundle it belongs; name it *.json or *.py"

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from fedward_operator.api import FederatedJob, FederatedSite
 from fedward_operator.api.scalars import share_of
 from fedward_operator.hub.findings import Finding, UnresolvableError
-from fedward_protocol.plan import Bundle, JobIdentity, Krum, Model, Plan, Rounds
+from fedward_protocol.plan import Bundle, JobIdentity, Model, Plan, Rounds
 
 _MOST_SITES = 256
 
@@ -91,9 +91,8 @@ def _unreachable(job: FederatedJob, nsites: int, quorum: int) -> Iterator[Findin
         yield Finding(("spec", "rounds", "minSites"), f"asks for {rounds.min_sites} sites, and there are {nsites}")
     if quorum > nsites:
         yield Finding(("spec", "rounds", "quorum"), f"asks for {quorum} sites, and there are {nsites}")
-    if isinstance(rule, Krum) and quorum < 2 * rule.byzantine + 3:
+    if quorum < rule.fewest_updates:
         yield Finding(
-            ("spec", "aggregation", "byzantine"),
-            f"Krum against {rule.byzantine} lying sites needs {2 * rule.byzantine + 3} updates a round, "
-            f"and the quorum is {quorum}",
+            ("spec", "aggregation"),
+            f"{rule.algorithm} as configured needs {rule.fewest_updates} updates a round, and the quorum is {quorum}",
         )

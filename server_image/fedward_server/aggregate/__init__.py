@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from fedward_server.aggregate.blockwise import Aggregated, Contribution, aggregate
-from fedward_server.aggregate.rules import check_enough, fewest_updates
+from fedward_server.aggregate.rules import check_enough
 
-__all__ = ["Aggregated", "Contribution", "aggregate", "check_enough", "fewest_updates"]
+__all__ = ["Aggregated", "Contribution", "aggregate", "check_enough"]

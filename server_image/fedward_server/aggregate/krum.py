@@ -17,11 +17,6 @@ _SAME = 1e-12
 """Squared distance, relative to the squared norms, below which two float32 updates count as the same."""
 
 
-def fewest_updates(rule: Krum) -> int:
-    """Give the least number of updates for which Krum holds, and `keep` of which can all be honest."""
-    return max(2 * rule.byzantine + 3, rule.keep + rule.byzantine)
-
-
 def squared_distances(updates: int, survey: Survey, block: int) -> NDArray[np.float64]:
     """Measure all pairs of so many updates in one reading, in blocks of at most `block` elements.
 

@@ -1,4 +1,4 @@
-"""Which function a plan's aggregation rule stands for, and how many updates it needs."""
+"""Which function a plan's aggregation rule stands for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import assert_never
 
 from fedward_protocol.plan import Aggregation, FedAvg, FedAvgM, Krum, Median, NormClippedMean, TrimmedMean
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_server.aggregate import krum as krum_rule
-from fedward_server.aggregate import trimmed_mean as trimmed_mean_rule
 from fedward_server.aggregate.combination import Combination, Survey
 from fedward_server.aggregate.fedavg import fedavg
 from fedward_server.aggregate.krum import krum
@@ -17,30 +15,18 @@ from fedward_server.aggregate.norm_clipped_mean import norm_clipped_mean
 from fedward_server.aggregate.trimmed_mean import trimmed_mean
 
 
-def fewest_updates(rule: Aggregation) -> int:
-    """Give the least number of updates for which the rule keeps its promise.
-
-    A plan whose quorum is lower is to be refused before it starts. Then a missing site never ends a round, since a
-    round closes at quorum or not at all, and no round is ever aggregated with less protection than was asked for.
-    """
-    match rule:
-        case Krum():
-            return krum_rule.fewest_updates(rule)
-        case TrimmedMean():
-            return trimmed_mean_rule.fewest_updates(rule)
-        case _:
-            return 1
-
-
 def check_enough(rule: Aggregation, updates: int) -> None:
     """Check that so many updates, or a quorum of so many, are enough for the rule.
+
+    A plan whose quorum is too low is refused before it starts. So a missing site never ends a round, since a round
+    closes at quorum or not at all, and no round is ever aggregated with less protection than was asked for.
 
     Raises:
         RefusedError: QUORUM_LOST, they are too few; the detail says how many it takes.
     """
-    needed = fewest_updates(rule)
-    if updates < needed:
-        raise RefusedError(Reason.QUORUM_LOST, f"{rule.algorithm} as configured takes {needed} updates, not {updates}")
+    if updates < rule.fewest_updates:
+        needs = f"{rule.algorithm} as configured takes {rule.fewest_updates} updates, not {updates}"
+        raise RefusedError(Reason.QUORUM_LOST, needs)
 
 
 def prepare(rule: Aggregation, weights: Sequence[float], survey: Survey, block: int) -> Combination:

@@ -24,13 +24,8 @@ def trimmed(rule: TrimmedMean, updates: int) -> int:
     return math.floor(rule.trim * updates + _SLACK)
 
 
-def fewest_updates(rule: TrimmedMean) -> int:
-    """Give the least number of updates of which any are cut off; of fewer, the rule would only be a mean."""
-    return math.ceil(1 / rule.trim - _SLACK)
-
-
 def trimmed_mean(rule: TrimmedMean, updates: int) -> Combination:
-    """Average each element over the ranks that are left of so many updates, `fewest_updates` or more."""
+    """Average each element over the ranks that are left of so many updates, `rule.fewest_updates` or more."""
     cut = trimmed(rule, updates)
     ranks = range(cut, updates - cut)
     mean = weighted_sum([1 / len(ranks)] * len(ranks))

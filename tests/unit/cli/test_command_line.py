@@ -105,6 +105,7 @@ def audited(tmp_path: Path) -> Path:
 
 def test_every_sites_log_of_a_run_is_verified(audited: Path) -> None:
     assert [line.is_intact for line in verify_folder(audited, None)] == [True, True]
+    assert [line.is_intact for line in verify_folder(audited / "audit", None)] == [True, True]
     assert fedward("audit", "verify", audited / "audit" / "north").returncode == 0
 
 

@@ -17,10 +17,9 @@ def config_map(**files: str) -> ConfigMap:
 
 
 def test_configurations_and_scripts_go_where_monai_looks_for_them() -> None:
-    bundle = bundle_of(config_map(train__json="{}", metadata__json="{}", extra__yaml="a: 1", losses__py="x = 1"))
+    bundle = bundle_of(config_map(train__json="{}", metadata__json="{}", losses__py="x = 1"))
 
     assert sorted(bundle.files) == [
-        "configs/extra.yaml",
         "configs/metadata.json",
         "configs/train.json",
         "scripts/losses.py",
@@ -30,6 +29,11 @@ def test_configurations_and_scripts_go_where_monai_looks_for_them() -> None:
 def test_a_file_that_fits_nowhere_is_refused_by_name() -> None:
     with pytest.raises(UnresolvableError, match=r"data\.weights\.pt: cannot tell where in a bundle it belongs"):
         bundle_of(config_map(weights__pt="", train__json="{}"))
+
+
+def test_a_configuration_in_yaml_is_refused_before_any_trainer_would() -> None:
+    with pytest.raises(UnresolvableError, match=r"data\.train\.yaml: write configurations as JSON"):
+        bundle_of(config_map(train__yaml="a: 1"))
 
 
 def test_an_empty_config_map_is_refused() -> None:

@@ -90,7 +90,11 @@ def test_the_plan_says_the_same_whatever_the_order_of_sites() -> None:
         (job({"names": ["north", "south"]}, {"quorum": 3}), "spec.rounds.quorum: asks for 3 sites, and there are 2"),
         (
             job({"names": ["north", "south"]}, aggregation={"algorithm": "Krum"}),
-            "spec.aggregation.byzantine: Krum against 1 lying sites needs 5 updates a round, and the quorum is 2",
+            "spec.aggregation: Krum as configured needs 5 updates a round, and the quorum is 2",
+        ),
+        (
+            job({"names": ["north", "south"]}, aggregation={"algorithm": "TrimmedMean", "trim": 0.3}),
+            "spec.aggregation: TrimmedMean as configured needs 4 updates a round, and the quorum is 2",
         ),
         (
             job({"names": ["north"]}, model={"bundle": {"configMap": "x"}}),

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from fedward_protocol.plan import Aggregation, FedAvg, FedAvgM, Krum, Median, NormClippedMean, TrimmedMean
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_server.aggregate import fewest_updates
 from fedward_server.aggregate.combination import Combination
 from fedward_server.aggregate.fedavgm import accelerate
 from fedward_server.aggregate.rules import prepare
@@ -194,7 +193,7 @@ def test_the_network_sorts_many_lines_and_compares_less_for_fewer_ranks(lines: i
     ],
 )
 def test_a_rule_names_the_fewest_updates_it_holds_for_and_refuses_fewer(rule: Aggregation, fewest: int) -> None:
-    assert fewest_updates(rule) == fewest
+    assert rule.fewest_updates == fewest
     rows = np.ones((fewest, 3), np.float32)
     assert sum(ready(rule, rows).shares) == pytest.approx(1)
     if fewest > 1:
