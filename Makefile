@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit process bench wire lock clean
+.PHONY: help setup demo test lint types imports unit process cluster kube bench wire lock clean
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -25,7 +25,7 @@ demo: setup     ## four synthetic hospitals train one model on this machine; say
 	@$(BIN)/fedward phantom data/phantom
 	@$(BIN)/fedward run examples/brain-tumour.yaml --out out/brain-tumour
 
-test: lint types imports unit process ## every check and every test
+test: lint types imports unit process cluster ## every check and every test
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -35,9 +35,13 @@ types: setup
 imports: setup
 	@$(BIN)/lint-imports
 unit: setup
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m 'not process'
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m 'not process and not cluster'
 process: setup
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m process
+cluster: setup
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -rs -m cluster
+kube: setup     ## build Kubernetes' binaries for the cluster tests, into a cache outside the checkout; takes Go
+	@$(BIN)/python -m tests.kube.build
 
 bench: setup    ## the figures that docs/benchmarks.md promises, measured on this machine
 	@$(BIN)/python -m bench

@@ -1,0 +1,57 @@
+"""The control plane that the other cluster tests build on is a real one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.cluster
+
+
+def config_map(name, **metadata):
+    document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}, "data": {"a": "1"}}
+    return json.dumps(document)
+
+
+def test_what_is_applied_is_there_after_the_api_server_was_away(hub, kubectl, namespace):
+    assert kubectl("apply", "-n", namespace, "-f", "-", manifest=config_map("kept")).returncode == 0
+    hub.stop_api_server()
+    assert kubectl("get", "configmap", "kept", "-n", namespace).returncode != 0
+    hub.start_api_server()
+    found = kubectl("get", "configmap", "kept", "-n", namespace, "-o", "jsonpath={.data.a}")
+    assert found.stdout == "1"
+
+
+def test_what_an_object_owned_is_collected_after_it(kubectl, namespace):
+    kubectl("apply", "-n", namespace, "-f", "-", manifest=config_map("owner"))
+    uid = kubectl("get", "configmap", "owner", "-n", namespace, "-o", "jsonpath={.metadata.uid}").stdout
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
+    kubectl("apply", "-n", namespace, "-f", "-", manifest=config_map("owned", ownerReferences=[owner]))
+    kubectl("delete", "configmap", "owner", "-n", namespace)
+    gone = kubectl("wait", "--for=delete", "configmap/owned", "-n", namespace, "--timeout=30s")
+    assert gone.returncode == 0, gone.stderr
+
+
+def test_a_deleted_namespace_goes_with_all_that_is_in_it(kubectl, namespace):
+    kubectl("apply", "-n", namespace, "-f", "-", manifest=config_map("inside"))
+    gone = kubectl("delete", "namespace", namespace, "--timeout=50s")
+    assert gone.returncode == 0, gone.stderr
+
+
+def test_a_user_without_a_role_may_nothing_and_one_with_a_role_what_it_says(hub, kubectl, namespace):
+    reader = hub.kubeconfig("reader")
+    refused = kubectl("get", "configmaps", "-n", namespace, kubeconfig=reader)
+    assert "Forbidden" in refused.stderr
+    kubectl("create", "role", "reads", "--verb=list", "--resource=configmaps", "-n", namespace)
+    kubectl("create", "rolebinding", "reads", "--role=reads", "--user=reader", "-n", namespace)
+    assert kubectl("get", "configmaps", "-n", namespace, kubeconfig=reader).returncode == 0
+    assert "Forbidden" in kubectl("get", "secrets", "-n", namespace, kubeconfig=reader).stderr
+
+
+def test_a_jobs_pod_is_made_and_waits_for_a_node(kubectl, namespace):
+    kubectl("create", "job", "waits", "--image=example.org/none:1", "-n", namespace)
+    made = kubectl("wait", "--for=create", "pod", "-l", "job-name=waits", "-n", namespace, "--timeout=30s")
+    assert made.returncode == 0, made.stderr
+    phase = kubectl("get", "pod", "-l", "job-name=waits", "-n", namespace, "-o", "jsonpath={.items[0].status.phase}")
+    assert phase.stdout == "Pending"

@@ -1,0 +1,102 @@
+"""Builds Kubernetes' own binaries from their Go modules: `python -m tests.kube.build` makes those that are missing."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+VERSION = "1.35.4"
+
+_STAGING = re.compile(r"(k8s\.io/[-a-z]+) => \./staging/")
+"""How Kubernetes names the modules that live in its own repository."""
+
+PACKAGES: Mapping[str, str] = {
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+}
+"""Binary to Go package, in the order in which building is cheapest."""
+
+
+def cache() -> Path:
+    """Give the folder of the built binaries, outside any checkout."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "fedward" / "kube" / f"v{VERSION}"
+
+
+def build(folder: Path, say: Callable[[str], object]) -> None:
+    """Build what is missing into `folder`/bin; two runs at once wait for each other.
+
+    Raises:
+        FileNotFoundError: there is no Go here.
+        subprocess.CalledProcessError: Go found an error and has printed it.
+    """
+    if shutil.which("go") is None:
+        raise FileNotFoundError("building Kubernetes takes Go 1.25 or newer on the PATH")
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name, package in PACKAGES.items():
+            target = folder / "bin" / name
+            if target.exists():
+                continue
+            started = time.monotonic()
+            _build_one(_module(folder), package, target)
+            say(f"built {name} in {time.monotonic() - started:.0f} s")
+
+
+def _build_one(module: Path, package: str, target: Path) -> None:
+    major, minor, _ = VERSION.split(".")
+    stamp = "k8s.io/component-base/version"
+    flags = f"-s -w -X {stamp}.gitVersion=v{VERSION} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
+    partial = target.with_suffix(".partial")
+    _go(module, "build", "-mod=mod", "-trimpath", "-ldflags", flags, "-o", str(partial), package)
+    partial.rename(target)
+
+
+def _module(folder: Path) -> Path:
+    """Write the module that requires Kubernetes as a library, which it allows only with its staging modules named."""
+    module = folder / "module"
+    module.mkdir(exist_ok=True)
+    if (module / "go.mod").exists():
+        return module
+    described = _go(module, "mod", "download", "-json", f"k8s.io/kubernetes@v{VERSION}")
+    theirs = Path(json.loads(described)["GoMod"]).read_text()
+    staging = sorted(set(_STAGING.findall(theirs)))
+    etcd = re.search(r"go\.etcd\.io/etcd/client/v3 (v\S+)", theirs)
+    language = re.search(r"^go (\S+)", theirs, re.MULTILINE)
+    if not staging or etcd is None or language is None:
+        raise RuntimeError(f"the go.mod of Kubernetes {VERSION} is not written as expected")
+    lines = [
+        "module fedward.io/kube",
+        f"go {language[1]}",
+        f"require k8s.io/kubernetes v{VERSION}",
+        f"require go.etcd.io/etcd/server/v3 {etcd[1]}",
+        *(f"replace {name} => {name} v0.{VERSION.partition('.')[2]}" for name in staging),
+    ]
+    partial = module / "go.mod.partial"
+    partial.write_text("\n".join(lines) + "\n")
+    partial.rename(module / "go.mod")
+    return module
+
+
+def _go(module: Path, *arguments: str) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    done = subprocess.run(
+        ["go", *arguments], cwd=module, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    build(cache(), lambda line: sys.stderr.write(f"{line}\n"))

@@ -1,0 +1,131 @@
+"""A Kubernetes control plane as processes on this machine: etcd, API server and, where asked for, the controllers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.kube.certificates import ClusterAuthority
+from tests.kube.component import Component
+
+_READY_S = 60.0
+_ADMINISTRATORS = ("system:masters",)
+
+
+class ControlPlane:
+    """One cluster without nodes; its state lies in `folder`, its processes end with `stop`."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._binaries, self._folder = binaries, folder
+        self._authority = ClusterAuthority(folder / "pki", datetime.now(UTC))
+        self._etcd_port, self._peer_port, self._port = _free_ports(3)
+        self._serving = self._authority.server()
+        self._running: dict[str, Component] = {}
+        self._admin = self._authority.client("admin", _ADMINISTRATORS)
+        self.admin_kubeconfig = self.kubeconfig("admin", _ADMINISTRATORS)
+
+    @property
+    def url(self) -> str:
+        """Where the API server listens; the same after a restart."""
+        return f"https://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start etcd and the API server and wait until it is ready.
+
+        Raises:
+            ComponentError: one of them died, with the end of its log.
+        """
+        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"
+        self._start(
+            *("etcd", "--unsafe-no-fsync", "--log-level=warn", f"--data-dir={self._folder / 'etcd'}"),
+            *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}", f"--listen-peer-urls={peer}"),
+            *(f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"),
+        )
+        self.start_api_server()
+
+    def start_api_server(self) -> None:
+        """Start the API server, the first time or after `stop_api_server`, and wait until it is ready.
+
+        Raises:
+            ComponentError: it died, with the end of its log.
+        """
+        key = self._authority.service_account_key
+        server = self._start(
+            *("kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", f"--secure-port={self._port}"),
+            *("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--service-cluster-ip-range=10.0.0.0/16"),
+            *(f"--tls-cert-file={self._serving[0]}", f"--tls-private-key-file={self._serving[1]}"),
+            *(f"--client-ca-file={self._authority.ca}", "--authorization-mode=Node,RBAC"),
+            *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}"),
+            f"--service-account-signing-key-file={key}",
+        )
+        server.wait_until(self._is_ready, _READY_S)
+
+    def stop_api_server(self) -> None:
+        """Take the API server away; etcd keeps what it knew."""
+        self._running.pop("kube-apiserver").stop()
+
+    def start_controllers(self) -> None:
+        """Start the controller manager: garbage collection, Jobs, namespaces' ends, signing."""
+        key = self._authority.service_account_key
+        ca = self._authority.ca
+        self._start(
+            *("kube-controller-manager", f"--kubeconfig={self.admin_kubeconfig}", "--leader-elect=false"),
+            *(f"--service-account-private-key-file={key}", f"--root-ca-file={ca}"),
+            *(f"--cluster-signing-cert-file={ca}", f"--cluster-signing-key-file={self._authority.ca_key}"),
+            "--secure-port=0",
+        )
+
+    def stop(self) -> None:
+        """End every process, the last one started first."""
+        while self._running:
+            self._running.popitem()[1].stop()
+
+    def kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
+        """Write the kubeconfig of a user with a client certificate, and return its path."""
+        certificate, key = self._authority.client(user, groups)
+        access = {"client-certificate": str(certificate), "client-key": str(key)}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {"name": "test", "cluster": {"server": self.url, "certificate-authority": str(self._authority.ca)}}
+            ],
+            "users": [{"name": user, "user": access}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
+            "current-context": "test",
+        }
+        path = self._folder / f"{user.replace(':', '_')}.kubeconfig"
+        path.write_text(json.dumps(document))
+        return path
+
+    def _start(self, name: str, *arguments: str) -> Component:
+        component = Component([self._binaries / name, *arguments], self._folder / f"{name}.log")
+        self._running[name] = component
+        return component
+
+    def _is_ready(self) -> bool:
+        context = ssl.create_default_context(cafile=str(self._authority.ca))
+        context.load_cert_chain(*self._admin)
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", context=context, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
