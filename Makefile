@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit process cluster kube bench wire lock clean
+.PHONY: help setup demo test lint types imports unit process cluster kube bench wire crds lock clean
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -48,6 +48,9 @@ bench: setup    ## the figures that docs/benchmarks.md promises, measured on thi
 
 wire: setup     ## generate the gRPC stubs from federation.proto
 	@$(BIN)/python scripts/generate_wire.py
+
+crds: setup     ## generate the CustomResourceDefinitions from fedward_operator.api
+	@$(BIN)/python scripts/generate_crds.py
 
 lock: setup     ## resolve the locked requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import subprocess
 
@@ -27,15 +28,16 @@ def hub(tmp_path_factory):
         plane.stop()
 
 
+def run_kubectl(plane, *arguments, manifest=None, kubeconfig=None):
+    """Run kubectl, as the administrator unless told otherwise."""
+    command = [str(binaries() / "kubectl"), f"--kubeconfig={kubeconfig or plane.admin_kubeconfig}", *arguments]
+    return subprocess.run(command, input=manifest, capture_output=True, text=True, timeout=60)
+
+
 @pytest.fixture
 def kubectl(hub):
-    """Run kubectl as the administrator; returns what it printed."""
-
-    def run(*arguments, manifest=None, kubeconfig=None):
-        command = [str(binaries() / "kubectl"), f"--kubeconfig={kubeconfig or hub.admin_kubeconfig}", *arguments]
-        return subprocess.run(command, input=manifest, capture_output=True, text=True, timeout=60)
-
-    return run
+    """Run kubectl against the hub."""
+    return functools.partial(run_kubectl, hub)
 
 
 @pytest.fixture
