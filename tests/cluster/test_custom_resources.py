@@ -92,6 +92,13 @@ def test_every_document_of_the_example_is_taken_and_kept_as_it_was_meant(apply, 
         (changed(POLICY, "spec.datasets", POLICY["spec"]["datasets"] * 2), "Duplicate value"),
         (changed(POLICY, "spec.datasets.0.volume", {}), 'exactly one of "hostPath" and "persistentVolumeClaim"'),
         (changed(POLICY, "spec.privacy.floor", [{"name": "shred"}]), "Unsupported value"),
+        (changed(POLICY, "spec.datasets.0.format", "dicom"), "Unsupported value"),
+        (changed(POLICY, "spec.images", ["a b"]), "spec.images[0]"),
+        (changed(POLICY, "spec.gpus", {"count": 0}), "spec.gpus.count"),
+        (changed(POLICY, "spec.gpus", {"migProfile": "half"}), "spec.gpus.migProfile"),
+        (changed(POLICY, "spec.concurrency", 0), "spec.concurrency"),
+        (changed(POLICY, "spec.schedule", {"windows": [{"begins": "25:00", "ends": "06:00"}]}), "begins"),
+        (changed(POLICY, "spec.approval", "maybe"), "Unsupported value"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_field_and_the_rule(apply, namespace, document, message):
@@ -102,3 +109,57 @@ def test_what_cannot_be_meant_is_refused_with_the_field_and_the_rule(apply, name
 
 def test_kubectl_explains_a_field(apply, kubectl):
     assert "From the opening of a round to its closing" in kubectl("explain", "fjob.spec.rounds.deadline").stdout
+
+
+def patched(kubectl, namespace, spec, *arguments):
+    patch = json.dumps({"spec": spec})
+    return kubectl("patch", "fjob", "brain-tumour", "-n", namespace, "--type=merge", "-p", patch, *arguments)
+
+
+def test_a_job_may_be_corrected_until_its_plan_is_made_and_only_held_afterwards(apply, kubectl, namespace):
+    assert apply(JOB, namespace).returncode == 0
+    assert patched(kubectl, namespace, {"seed": 2}).returncode == 0
+    status = json.dumps({"status": {"planDigest": "a" * 64}})
+    made = kubectl(
+        *("patch", "fjob", "brain-tumour", "-n", namespace, "--subresource=status", "--type=merge", "-p", status)
+    )
+    assert made.returncode == 0, made.stderr
+    refused = patched(kubectl, namespace, {"seed": 3})
+    assert "spec stays as it is once the job's plan is made, but for suspend" in refused.stderr
+    assert "spec stays" in patched(kubectl, namespace, {"rounds": {"count": 9}}).stderr
+    held = {"suspend": True, "activeDeadlineSeconds": 60, "ttlSecondsAfterFinished": 60}
+    assert patched(kubectl, namespace, held).returncode == 0
+
+
+SITE_JOB = {
+    "apiVersion": "fedward.io/v1alpha1",
+    "kind": "SiteJob",
+    "metadata": {"name": "brain-tumour-00000000"},
+    "spec": {
+        "job": {"namespace": "research", "name": "brain-tumour", "uid": "00000000-0000"},
+        "site": "north",
+        "federation": "example.org",
+        "attempt": 2,
+        "aggregator": {"address": "hub.example.org:443", "serverName": "brain-tumour.research.example.org"},
+        "plan": "{}",
+        "planDigest": "a" * 64,
+        "dataset": "brats",
+    },
+}
+
+
+def test_what_a_hospital_admitted_can_be_held_or_started_again_but_not_changed(apply, namespace):
+    assert apply(SITE_JOB, namespace).returncode == 0
+    for path, value in [("spec.plan", "{ }"), ("spec.image", "example.org/other:1"), ("spec.dataset", "other")]:
+        assert "spec stays as it is" in apply(changed(SITE_JOB, path, value), namespace).stderr, path
+    assert "never goes back" in apply(changed(SITE_JOB, "spec.attempt", 1), namespace).stderr
+    again = changed(changed(SITE_JOB, "spec.attempt", 3), "spec.suspend", True)
+    assert apply(again, namespace).returncode == 0
+
+
+def test_columns_answer_whether_it_works_and_wide_ones_why_not(apply, kubectl, namespace):
+    assert apply(JOB, namespace).returncode == 0
+    header = kubectl("get", "fjob", "-n", namespace).stdout.splitlines()[0].split()
+    assert header == ["NAME", "STATE", "ROUND", "SITES", "DICE", "AGE"]
+    wide = kubectl("get", "fjob", "-n", namespace, "-o", "wide").stdout.splitlines()[0].split()
+    assert wide == [*header, "QUORUM", "DEGRADED", "ATTEMPT", "MESSAGE"]

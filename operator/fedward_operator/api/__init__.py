@@ -5,5 +5,6 @@ from fedward_operator.api.job import FederatedJob
 from fedward_operator.api.meta import API_VERSION, Resource
 from fedward_operator.api.policy import SitePolicy
 from fedward_operator.api.site import FederatedSite
+from fedward_operator.api.site_job import SiteJob
 
-__all__ = ["API_VERSION", "ConfigMap", "FederatedJob", "FederatedSite", "Resource", "SitePolicy"]
+__all__ = ["API_VERSION", "ConfigMap", "FederatedJob", "FederatedSite", "Resource", "SiteJob", "SitePolicy"]

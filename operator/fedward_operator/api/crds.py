@@ -8,14 +8,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from fedward_operator.api.job import FederatedJobSpec
+from fedward_operator.api.job import FederatedJobSpec, FederatedJobStatus
 from fedward_operator.api.meta import API_VERSION
-from fedward_operator.api.policy import SitePolicySpec
-from fedward_operator.api.site import FederatedSiteSpec
+from fedward_operator.api.policy import SitePolicySpec, SitePolicyStatus
+from fedward_operator.api.site import FederatedSiteSpec, FederatedSiteStatus
+from fedward_operator.api.site_job import SiteJobSpec, SiteJobStatus
 from fedward_operator.api.structural import Schema, structural
 
 _LONGEST_JOB_NAME = 40
 """What is derived from a job's name (Jobs, their pods) has to fit 63 characters."""
+
+_MUTABLE = ("suspend", "activeDeadlineSeconds", "ttlSecondsAfterFinished")
+"""What may change of a job once its plan is made: nothing of it is in the plan, whose digest hospitals admitted."""
+
+_ASKED_ANEW = ("suspend", "attempt", "aggregator")
+"""What the hub may change of a SiteJob: when, from where, but not what."""
 
 _ONE_OF = "has(self.{0}) != has(self.{1})"
 
@@ -26,7 +33,8 @@ class Kind:
 
     Attributes:
         rules: CEL rules and their messages, by the path of the object that they are about; "" is the whole resource.
-        columns: name and JSONPath of what `kubectl get` prints.
+        columns: name, JSONPath and, where it is no text, type of what `kubectl get` prints.
+        wide: the same, printed with `-o wide` only.
     """
 
     name: str
@@ -35,9 +43,26 @@ class Kind:
     scope: Literal["Namespaced", "Cluster"]
     description: str
     spec: type[BaseModel]
+    status: type[BaseModel]
     rules: Mapping[str, tuple[tuple[str, str], ...]]
     columns: tuple[tuple[str, str], ...]
+    wide: tuple[tuple[str, str], ...] = ()
     needs_spec: bool = True
+
+
+def _condition(kind: str, field: str = "status") -> str:
+    return f'.status.conditions[?(@.type=="{kind}")].{field}'
+
+
+def _unchanged(spec: type[BaseModel], mutable: tuple[str, ...]) -> str:
+    """Write the CEL rule that holds every field of a spec as it was, but these."""
+    kept = [str(field.alias) for field in spec.model_fields.values() if field.alias not in mutable]
+    same = (
+        f"has(self.spec.{name}) == has(oldSelf.spec.{name}) && "
+        f"(!has(self.spec.{name}) || self.spec.{name} == oldSelf.spec.{name})"
+        for name in kept
+    )
+    return " && ".join(f"({each})" for each in same)
 
 
 KINDS = (
@@ -48,6 +73,7 @@ KINDS = (
         scope="Namespaced",
         description="A model trained across sites without moving their data",
         spec=FederatedJobSpec,
+        status=FederatedJobStatus,
         rules={
             "": (
                 (
@@ -56,11 +82,28 @@ KINDS = (
                     f"a job's name has {_LONGEST_JOB_NAME} characters at most, a letter first, and no dot: "
                     "other names are made from it",
                 ),
+                (
+                    f"!has(oldSelf.status) || !has(oldSelf.status.planDigest) || "
+                    f"({_unchanged(FederatedJobSpec, _MUTABLE)})",
+                    f"spec stays as it is once the job's plan is made, but for {', '.join(_MUTABLE)}; "
+                    "make another job instead",
+                ),
             ),
             "spec.model": ((_ONE_OF.format("network", "bundle"), 'needs exactly one of "network" and "bundle"'),),
             "spec.sites": ((_ONE_OF.format("names", "selector"), 'needs exactly one of "names" and "selector"'),),
         },
-        columns=(("Rounds", ".spec.rounds.count"), ("Suspended", ".spec.suspend")),
+        columns=(
+            ("State", ".status.state"),
+            ("Round", ".status.progress"),
+            ("Sites", ".status.participation"),
+            ("Dice", ".status.metrics.dice"),
+        ),
+        wide=(
+            ("Quorum", _condition("QuorumMet")),
+            ("Degraded", _condition("Degraded", "reason")),
+            ("Attempt", ".status.attempt"),
+            ("Message", _condition("Running", "message")),
+        ),
     ),
     Kind(
         name="FederatedSite",
@@ -69,6 +112,7 @@ KINDS = (
         scope="Cluster",
         description="A hospital that was invited to the federation; its labels are what jobs select by",
         spec=FederatedSiteSpec,
+        status=FederatedSiteStatus,
         rules={
             "": (
                 (
@@ -77,8 +121,34 @@ KINDS = (
                 ),
             ),
         },
-        columns=(("Hospital", ".spec.displayName"),),
+        columns=(
+            ("Connected", _condition("Connected")),
+            ("Hospital", ".spec.displayName"),
+            ("GPUs", ".status.gpus"),
+            ("Version", ".status.version"),
+        ),
+        wide=(("Datasets", ".status.datasets"), ("Message", _condition("Connected", "message"))),
         needs_spec=False,
+    ),
+    Kind(
+        name="SiteJob",
+        plural="sitejobs",
+        short="sjob",
+        scope="Namespaced",
+        description="One site's part in one job: asked by the hub, answered by the hospital",
+        spec=SiteJobSpec,
+        status=SiteJobStatus,
+        rules={
+            "": (
+                (
+                    _unchanged(SiteJobSpec, _ASKED_ANEW),
+                    f"spec stays as it is, but for {', '.join(_ASKED_ANEW)}: the hospital admitted it as it is",
+                ),
+                ("self.spec.attempt >= oldSelf.spec.attempt", "an attempt never goes back"),
+            ),
+        },
+        columns=(("State", ".status.state"), ("Job", ".spec.job.name"), ("From", ".spec.job.namespace")),
+        wide=(("Attempt", ".spec.attempt"), ("Message", ".status.message")),
     ),
     Kind(
         name="SitePolicy",
@@ -87,6 +157,7 @@ KINDS = (
         scope="Namespaced",
         description="What a hospital allows",
         spec=SitePolicySpec,
+        status=SitePolicyStatus,
         rules={
             "spec.datasets[].volume": (
                 (
@@ -95,7 +166,13 @@ KINDS = (
                 ),
             ),
         },
-        columns=(("Datasets", ".spec.datasets[*].name"),),
+        columns=(
+            ("Datasets", ".spec.datasets[*].name"),
+            ("Approval", ".spec.approval"),
+            ("Running", ".status.running"),
+            ("Waiting", ".status.waiting"),
+        ),
+        wide=(("GPUs", ".spec.gpus.count"), ("Ready", _condition("Ready", "reason"))),
     ),
 )
 
@@ -106,20 +183,16 @@ def definition(kind: Kind) -> Schema:
     schema: Schema = {
         "type": "object",
         "description": kind.description,
-        "properties": {"spec": structural(kind.spec)},
+        "properties": {"spec": structural(kind.spec), "status": structural(kind.status)},
         "required": ["spec"] if kind.needs_spec else [],
     }
     if not kind.needs_spec:
         schema["properties"]["spec"]["default"] = {}
-    if kind.name == "SitePolicy":
-        schema["properties"]["spec"]["properties"]["datasets"] |= {
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["name"],
-        }
     for path, rules in kind.rules.items():
         _at(schema, path)["x-kubernetes-validations"] = [{"rule": rule, "message": text} for rule, text in rules]
     age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
-    columns = [{"name": name, "type": "string", "jsonPath": path} for name, path in kind.columns]
+    columns: list[Schema] = [{"name": name, "type": "string", "jsonPath": path} for name, path in kind.columns]
+    wide: list[Schema] = [{"name": name, "type": "string", "jsonPath": path, "priority": 1} for name, path in kind.wide]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -140,7 +213,8 @@ def definition(kind: Kind) -> Schema:
                     "name": version,
                     "served": True,
                     "storage": True,
-                    "additionalPrinterColumns": [*columns, age],
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [*columns, age, *wide],
                     "schema": {"openAPIV3Schema": schema},
                 }
             ],

@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
 from fedward_operator.api.scalars import Duration, LabelKey, Labels, LabelValue, PositiveDuration, Quantity, Quorum
+from fedward_operator.api.status import CamelCase, Conditions, Sentence, Sha256, Timestamp, keyed_by
+from fedward_protocol.metric_names import MOST_METRICS
 from fedward_protocol.plan import (
     Aggregation,
     Data,
@@ -21,7 +23,15 @@ from fedward_protocol.plan import (
     Transport,
 )
 
+Image = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:/]{0,255}(@sha256:[0-9a-f]{64})?$", max_length=512)
+]
+"""A container image: `registry/name:tag` or, better, `registry/name@sha256:...`."""
+
 ConfigMapName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+
+
+MetricName = Annotated[str, Field(max_length=64)]
 
 
 class BundleSource(Resource):
@@ -140,6 +150,10 @@ class FederatedJobSpec(Resource):
     pod_template: Annotated[PodTemplate, Field(description="Wishes about the trainer's pod")] = PodTemplate(
         node_selector={}
     )
+    image: (
+        Annotated[Image, Field(description="Trainer image that every site shall run; each site's own where left out")]
+        | None
+    ) = None
     suspend: Annotated[bool, Field(description="Hold the job: nothing starts, what runs is stopped, resumable")] = False
     managed_by: (
         Annotated[str, Field(max_length=253, description="Another controller that runs the job instead")] | None
@@ -153,6 +167,53 @@ class FederatedJobSpec(Resource):
     backoff_limit: Annotated[
         int, Field(ge=0, le=100, description="How often each process may fail before it counts as lost")
     ] = 3
+
+
+class SiteInJob(Resource):
+    """How one site's part goes."""
+
+    name: Annotated[Name, Field(description="Which site")]
+    state: Annotated[CamelCase, Field(description="In one word: Pending, Refused, Training, Lost, ...")]
+    reason: Annotated[CamelCase, Field(description="Why, in one word")] | None = None
+    message: Annotated[Sentence, Field(description="Why, in a sentence")] = ""
+    round: Annotated[int, Field(ge=0, description="The last round that it worked on")] = 0
+    samples: Annotated[int, Field(ge=0, description="Training cases that it counted")] | None = None
+    metrics: Annotated[
+        dict[MetricName, float],
+        Field(default_factory=dict, max_length=MOST_METRICS, description="Of the last model that it evaluated"),
+    ]
+
+
+class FederatedJobStatus(Resource):
+    """How a job goes."""
+
+    observed_generation: Annotated[int, Field(ge=0, description="The generation that this is about")] = 0
+    plan_digest: Annotated[Sha256, Field(description="Of the plan that was made; from then on spec stays")] | None = (
+        None
+    )
+    attempt: Annotated[int, Field(ge=0, description="Rises each time the job is started from its checkpoint")] = 0
+    start_time: Annotated[Timestamp, Field(description="When it started, or was resumed")] | None = None
+    completion_time: Annotated[Timestamp, Field(description="When it completed or failed")] | None = None
+    round: Annotated[int, Field(ge=0, description="The open round, or the last one")] = 0
+    rounds: Annotated[int, Field(ge=0, description="Rounds to train")] = 0
+    progress: Annotated[str, Field(max_length=32, description="Rounds for people: 7/30")] = ""
+    participation: Annotated[str, Field(max_length=32, description="Sites that take part, of those asked: 3/4")] = ""
+    state: Annotated[CamelCase, Field(description="In one word, how it goes; the Running condition's reason")] = (
+        "Pending"
+    )
+    metrics: Annotated[
+        dict[MetricName, float],
+        Field(
+            default_factory=dict,
+            max_length=MOST_METRICS,
+            description="Of the global model, over the cases of all sites",
+        ),
+    ]
+    sites: Annotated[
+        tuple[SiteInJob, ...],
+        Field(max_length=256, description="The sites asked", json_schema_extra=keyed_by("name")),
+    ] = ()
+    conditions: Conditions = ()
 
 
 class FederatedJob(Resource):

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from fedward_operator.api.job import ConfigMapName
+from fedward_operator.api.job import ConfigMapName, Toleration
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
+from fedward_operator.api.scalars import LabelKey, Labels, Quantity
+from fedward_operator.api.status import Conditions, keyed_by
 from fedward_protocol.plan import Filter, Name
+
+ImagePattern = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z0-9._:/@*]{1,512}$")]
+"""An image, in which `*` stands for anything but a slash."""
+
+ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""A time of the day: `18:30`."""
+
+Day = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 class HostPath(Resource):
@@ -46,6 +57,13 @@ class Dataset(Resource):
 
     name: Annotated[Name, Field(description="What jobs call it")]
     volume: Annotated[Volume, Field(description="Where it lies")]
+    format: (
+        Annotated[
+            Literal["brats2018", "brats2021", "brats2023", "decathlon"],
+            Field(description="Its layout; a job that asks for another is refused here, before anything starts"),
+        ]
+        | None
+    ) = None
 
 
 class Budget(Resource):
@@ -64,12 +82,103 @@ class PrivacyFloor(Resource):
     budget: Annotated[Budget, Field(description="For each dataset; nothing leaves once it is spent")] | None = None
 
 
+class GpuOffer(Resource):
+    """The accelerators that the hospital lends to one trainer."""
+
+    resource: Annotated[LabelKey, Field(description="Name of the extended resource on the hospital's nodes")] = (
+        "nvidia.com/gpu"
+    )
+    mig_profile: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[0-9]g\.[0-9]{1,3}gb(\.me)?$"),
+            Field(description="Lend slices of this MIG profile, such as 1g.10gb, instead of whole GPUs"),
+        ]
+        | None
+    ) = None
+    count: Annotated[int, Field(ge=1, le=16, description="How many one trainer may have")] = 1
+    node_selector: Annotated[Labels, Field(default_factory=dict, description="Labels that the node must have")]
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=16, description="Taints put up with")] = ()
+    runtime_class_name: Annotated[ConfigMapName, Field(description="RuntimeClass of pods with a GPU")] | None = None
+
+
+class Limits(Resource):
+    """The most that one trainer may ask for."""
+
+    cpu: Annotated[Quantity, Field(description="Cores")] | None = None
+    memory: Annotated[Quantity, Field(description="Memory")] | None = None
+
+
+class Window(Resource):
+    """A time of the week at which trainers may run; one that ends before it begins goes on past midnight."""
+
+    days: Annotated[
+        tuple[Day, ...], Field(max_length=7, description="Days on which it begins; every day where empty")
+    ] = ()
+    begins: Annotated[ClockTime, Field(description="From this time on")]
+    ends: Annotated[ClockTime, Field(description="Until this time")]
+
+
+def _check_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f'no time zone is called "{name}"; write it as "Europe/London"')
+    return name
+
+
+class Schedule(Resource):
+    """When trainers may run."""
+
+    time_zone: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"),
+        AfterValidator(_check_zone),
+        Field(description="Time zone of the windows, such as Europe/London"),
+    ] = "UTC"
+    windows: Annotated[tuple[Window, ...], Field(min_length=1, max_length=32, description="When trainers may run")]
+
+
+class StateVolume(Resource):
+    """The claim on which a trainer keeps what it resumes from."""
+
+    size: Annotated[Quantity, Field(description="Size of the claim")] = "5Gi"
+    storage_class_name: Annotated[ConfigMapName, Field(description="StorageClass")] | None = None
+
+
 class SitePolicySpec(Resource):
     """The hospital's rules."""
 
     datasets: Annotated[
-        tuple[Dataset, ...], Field(min_length=1, max_length=64, description="What may be trained on, keyed by name")
+        tuple[Dataset, ...],
+        Field(
+            min_length=1,
+            max_length=64,
+            description="What may be trained on, keyed by name",
+            json_schema_extra=keyed_by("name"),
+        ),
     ]
+    approval: Annotated[
+        Literal["automatic", "manual"],
+        Field(description="Whether a person of the hospital has to approve each job (fedward approve)"),
+    ] = "automatic"
+    images: Annotated[
+        tuple[ImagePattern, ...],
+        Field(max_length=64, description="Images that may run, beside the one that the hospital installed"),
+    ] = ()
+    gpus: Annotated[GpuOffer, Field(description="Accelerators lent to a trainer; none where left out")] | None = None
+    without_gpu: Annotated[
+        Literal["refuse", "train"],
+        Field(description="What becomes of a job that asks for a GPU where none is lent: refused, or trained on CPUs"),
+    ] = "refuse"
+    limits: Annotated[Limits, Field(description="The most that one trainer may ask for")] = Limits()
+    concurrency: Annotated[int, Field(ge=1, le=256, description="Trainers that run at once; others wait")] = 1
+    schedule: Annotated[Schedule, Field(description="When trainers may run; always where left out")] | None = None
+    state: (
+        Annotated[
+            StateVolume,
+            Field(description="Keeps a trainer's state over the loss of its pod; it starts its round anew without one"),
+        ]
+        | None
+    ) = None
     privacy: Annotated[PrivacyFloor, Field(description="What may leave")] = PrivacyFloor()
 
     @model_validator(mode="after")
@@ -79,6 +188,15 @@ class SitePolicySpec(Resource):
             if names.count(name) > 1:
                 raise ValueError(f'has two datasets called "{name}"')
         return self
+
+
+class SitePolicyStatus(Resource):
+    """What the policy means at the moment."""
+
+    observed_generation: Annotated[int, Field(ge=0, description="The generation that this is about")] = 0
+    running: Annotated[int, Field(ge=0, description="Trainers that run")] = 0
+    waiting: Annotated[int, Field(ge=0, description="Jobs that wait for a turn, a window or an approval")] = 0
+    conditions: Conditions = ()
 
 
 class SitePolicy(Resource):

@@ -7,12 +7,27 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
+from fedward_operator.api.status import Conditions, Timestamp
+from fedward_protocol.plan import Name
 
 
 class FederatedSiteSpec(Resource):
     """What the hub's administrator says about a site."""
 
     display_name: Annotated[str, Field(max_length=128, description="The hospital's name, for people")] = ""
+
+
+class FederatedSiteStatus(Resource):
+    """What the site says of itself, and whether it can be heard."""
+
+    observed_generation: Annotated[int, Field(ge=0, description="The generation that this is about")] = 0
+    last_seen: (
+        Annotated[Timestamp, Field(description="When it was last heard, once it is not heard any more")] | None
+    ) = None
+    version: Annotated[str, Field(max_length=64, description="Of the site's operator")] = ""
+    gpus: Annotated[int, Field(ge=0, description="GPUs that its policy lends to one job")] = 0
+    datasets: Annotated[tuple[Name, ...], Field(max_length=64, description="What it offers; the names jobs use")] = ()
+    conditions: Conditions = ()
 
 
 class FederatedSite(Resource):

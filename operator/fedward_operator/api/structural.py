@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,9 +16,11 @@ Schema = dict[str, Any]
 _KEPT = (
     *("type", "description", "default", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems"),
     *("minProperties", "maxProperties", "minimum", "maximum", "required"),
+    *("x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
 )
 """What means the same in JSON Schema and in a CRD. Unknown fields are pruned or refused by the API server itself."""
 
+_ISO = re.compile(r"P[T0-9]")
 _ISO_DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
 
@@ -78,7 +81,7 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sche
 def _kept(schema: Mapping[str, Any]) -> Schema:
     kept = {name: schema[name] for name in _KEPT if name in schema}
     default = kept.get("default")
-    if schema.get("type") == "string" and isinstance(default, str) and default.startswith("P"):
+    if schema.get("type") == "string" and isinstance(default, str) and _ISO.match(default):
         kept["default"] = show_duration(_ISO_DURATION.validate_python(default))
     if kept.get("default", 0) is None:
         del kept["default"]

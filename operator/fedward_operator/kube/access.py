@@ -1,0 +1,124 @@
+"""How to reach an API server: its address, whom to trust, and as whom to speak. Tokens and files may be rotated."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class AccessError(Exception):
+    """There is no way to an API server, or the kubeconfig does not describe one; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A way to an API server.
+
+    Attributes:
+        server: its URL.
+        context: whom to trust, and our client certificate, if we have one.
+        server_name: the name that its certificate is checked against, where it is not the URL's.
+        token_file: read again for each new connection and after a 401: Kubernetes rotates it.
+        token: where it does not rotate.
+    """
+
+    server: str
+    context: ssl.SSLContext
+    server_name: str | None = None
+    token_file: Path | None = None
+    token: str | None = None
+
+    def bearer(self) -> str | None:
+        """Read the token.
+
+        Raises:
+            AccessError: its file cannot be read.
+        """
+        if self.token_file is None:
+            return self.token
+        try:
+            return self.token_file.read_text().strip()
+        except OSError as error:
+            raise AccessError(f"the token {self.token_file} cannot be read: {error.strerror}") from error
+
+
+def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Access:
+    """Find the API server of the cluster that this pod runs in.
+
+    Raises:
+        AccessError: this is no pod, or it was given no token.
+    """
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if host is None or not (folder / "token").exists():
+        raise AccessError("not inside a cluster: name a kubeconfig with --kubeconfig")
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    host = f"[{host}]" if ":" in host else host
+    return Access(f"https://{host}:{port}", context, token_file=folder / "token")
+
+
+def from_kubeconfig(path: Path) -> Access:
+    """Read the current context of a kubeconfig: certificates or a token, in the file or beside it.
+
+    Raises:
+        AccessError: the file cannot be read, or holds something else.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+        current = _named(document["contexts"], document["current-context"])["context"]
+        cluster = _named(document["clusters"], current["cluster"])["cluster"]
+        user = _named(document.get("users") or [], current.get("user", ""))["user"]
+        return _access(path.parent, cluster, user)
+    except OSError as error:
+        raise AccessError(f"the kubeconfig {path} cannot be read: {error.strerror or error}") from error
+    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise AccessError(f"{path} is no kubeconfig with a current context, cluster and user") from error
+
+
+def _access(folder: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Access:
+    context = ssl.create_default_context(cadata=_text(folder, cluster, "certificate-authority"))
+    certificate, key = (_text(folder, user, name) for name in ("client-certificate", "client-key"))
+    if certificate and key:
+        _load(context, certificate, key)
+    token_file = folder / user["tokenFile"] if "tokenFile" in user else None
+    return Access(cluster["server"].rstrip("/"), context, cluster.get("tls-server-name"), token_file, user.get("token"))
+
+
+def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    for entry in entries:
+        if entry["name"] == name:
+            return entry
+    raise KeyError(name)
+
+
+def _text(folder: Path, entry: dict[str, Any], name: str) -> str | None:
+    if f"{name}-data" in entry:
+        return base64.b64decode(entry[f"{name}-data"]).decode()
+    return (folder / entry[name]).read_text() if name in entry else None
+
+
+def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    # ssl takes files only. An anonymous one is never seen by anybody else, and is gone when it is closed.
+    descriptor = os.memfd_create("client")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{certificate}\n{key}\n")
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+
+
+def status_message(body: bytes) -> tuple[str, str, float | None]:
+    """Read reason, message and the wish to be left alone (seconds) from an error's body, which may be anything."""
+    try:
+        document = json.loads(body)
+        wait = (document.get("details") or {}).get("retryAfterSeconds")
+        return document.get("reason") or "", document.get("message") or "", wait
+    except (ValueError, AttributeError):
+        return "", body[:200].decode(errors="replace"), None

@@ -1,0 +1,261 @@
+"""A client of one API server, on one event loop: server-side apply, pages, watches. Objects stay plain dictionaries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+from urllib.parse import urlencode
+
+import aiohttp
+
+from fedward_operator.kube.access import Access, status_message
+from fedward_operator.kube.errors import ApiError, ExpiredError, UnavailableError
+from fedward_operator.kube.kinds import Kind
+
+Object = dict[str, Any]
+
+_PAGE = 500
+_REQUEST_S = 30.0
+_SILENCE_S = 90.0
+"""A watch that says nothing for so long, not even a bookmark (the API server sends one a minute), is dead."""
+
+_WATCH_S = 290
+_AT_ONCE = 32
+"""Requests under way at most: what a burst may ask of an API server that others need too."""
+
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_LONGEST_EVENT = 8 << 20
+
+
+class Meter(Protocol):
+    """Told of every call that was answered, or not (code 0)."""
+
+    def called(self, verb: str, code: int) -> None:
+        """Count one."""
+        ...
+
+
+class Client:
+    """Speaks to one API server; closes as a context manager."""
+
+    def __init__(self, access: Access, manager: str, meter: Meter) -> None:
+        """Make a client that applies as field manager `manager`."""
+        self._access, self._manager, self._meter = access, manager, meter
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=access.context, limit=0, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=_REQUEST_S),
+            headers={"User-Agent": manager},
+            trust_env=True,
+            read_bufsize=1 << 18,
+        )
+        self._token = access.bearer()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
+        """Read one object, whole.
+
+        Raises:
+            ApiError, UnavailableError.
+        """
+        return await self._send("get", "GET", kind.path(namespace, name))
+
+    async def apply(self, kind: Kind, manifest: Mapping[str, Any], *, status: bool = False) -> Object:
+        """Make the object be as the manifest says, as far as it says; what others hold of that is taken from them.
+
+        Raises:
+            ApiError, UnavailableError.
+        """
+        metadata = manifest["metadata"]
+        path = kind.path(metadata.get("namespace"), metadata["name"], "status" if status else "")
+        return await self._send(
+            *("apply", "PATCH", path),
+            query={"fieldManager": self._manager, "force": "true"},
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+            accept=_METADATA if kind.metadata_only else None,
+        )
+
+    async def create(self, kind: Kind, manifest: Mapping[str, Any]) -> Object:
+        """Create an object.
+
+        Raises:
+            ApiError: it exists already (409), ...
+            UnavailableError.
+        """
+        path = kind.path(manifest["metadata"].get("namespace"))
+        return await self._send("create", "POST", path, query={"fieldManager": self._manager}, body=manifest)
+
+    async def replace(self, kind: Kind, manifest: Mapping[str, Any]) -> Object:
+        """Replace the object of the manifest's resourceVersion.
+
+        Raises:
+            ApiError: it has changed since (409), ...
+            UnavailableError.
+        """
+        metadata = manifest["metadata"]
+        path = kind.path(metadata.get("namespace"), metadata["name"])
+        return await self._send("update", "PUT", path, query={"fieldManager": self._manager}, body=manifest)
+
+    async def patch(self, kind: Kind, namespace: str | None, name: str, operations: list[Object]) -> Object:
+        """Carry out JSON patch operations, all of them or none; a `test` among them fences.
+
+        Raises:
+            ApiError: a test failed (422), ...
+            UnavailableError.
+        """
+        return await self._send(
+            *("patch", "PATCH", kind.path(namespace, name)),
+            query={"fieldManager": self._manager},
+            body=operations,
+            content_type="application/json-patch+json",
+        )
+
+    async def delete(self, kind: Kind, namespace: str | None, name: str, uid: str | None = None) -> None:
+        """Delete an object and, behind it, what it owns; nothing happens if it is gone, or another by then.
+
+        Raises:
+            ApiError, UnavailableError.
+        """
+        options: Object = {"propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self._send("delete", "DELETE", kind.path(namespace, name), body=options)
+        except ApiError as error:
+            if not (error.is_gone or error.is_conflict):
+                raise
+
+    async def list(
+        self, kind: Kind, namespace: str | None, selector: Mapping[str, str]
+    ) -> AsyncIterator[tuple[Object, str]]:
+        """Read every object, page by page, each with the version of the whole list.
+
+        Raises:
+            ApiError: also when the list was forgotten between two pages (410).
+            UnavailableError.
+        """
+        query = {"limit": str(_PAGE), **selector}
+        while True:
+            accept = _METADATA_LIST if kind.metadata_only else None
+            page = await self._send("list", "GET", kind.path(namespace), query=query, accept=accept)
+            version = page["metadata"]["resourceVersion"]
+            for item in page["items"]:
+                yield item, version
+            if not page["items"]:
+                yield {}, version
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
+    async def watch(
+        self, kind: Kind, namespace: str | None, selector: Mapping[str, str], version: str
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Yield what happens after `version`: ADDED, MODIFIED, DELETED or BOOKMARK and the object; ends now and then.
+
+        Raises:
+            ExpiredError: `version` is too long ago.
+            ApiError, UnavailableError.
+        """
+        query = {
+            **selector,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(_WATCH_S),
+        }
+        url = self._url(kind.path(namespace), query)
+        silence = aiohttp.ClientTimeout(total=None, sock_connect=_REQUEST_S, sock_read=_SILENCE_S)
+        headers = self._headers(_METADATA if kind.metadata_only else None)
+        try:
+            async with self._session.get(url, timeout=silence, headers=headers, **self._tls()) as answer:
+                self._meter.called("watch", answer.status)
+                if answer.status >= 400:
+                    raise await self._error(answer)
+                async for line in _lines(answer.content):
+                    yield self._event(json.loads(line))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self._meter.called("watch", 0)
+            raise UnavailableError(f"{kind.plural}: {type(error).__name__}: {error}") from error
+
+    def _event(self, event: Object) -> tuple[str, Object]:
+        kind, item = event["type"], event["object"]
+        if kind == "ERROR":
+            if item.get("code") == 410:
+                raise ExpiredError(item.get("message", ""))
+            raise ApiError(item.get("code", 0), item.get("reason", ""), item.get("message", ""))
+        return kind, item
+
+    async def _send(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        accept: str | None = None,
+    ) -> Object:
+        headers = self._headers(accept)
+        data = None
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers["Content-Type"] = content_type
+        async with self._gate:
+            try:
+                async with self._session.request(
+                    method, self._url(path, query), data=data, headers=headers, **self._tls()
+                ) as answer:
+                    self._meter.called(verb, answer.status)
+                    if answer.status >= 400:
+                        raise await self._error(answer)
+                    found: Object = json.loads(await answer.read())
+                    return found
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                self._meter.called(verb, 0)
+                raise UnavailableError(f"{verb} {path}: {type(error).__name__}: {error}") from error
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> str:
+        return f"{self._access.server}{path}{'?' + urlencode(query) if query else ''}"
+
+    def _headers(self, accept: str | None) -> dict[str, str]:
+        headers = {"Accept": accept or "application/json"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        return headers
+
+    def _tls(self) -> dict[str, Any]:
+        return {"server_hostname": self._access.server_name} if self._access.server_name else {}
+
+    async def _error(self, answer: aiohttp.ClientResponse) -> ApiError:
+        reason, message, wait = status_message(await answer.read())
+        if answer.status == 401:
+            self._token = self._access.bearer()
+        header = answer.headers.get("Retry-After", "")
+        retry_after = float(header) if header.isdigit() else wait
+        return ApiError(answer.status, reason or answer.reason or "", message, retry_after)
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream into lines of any length up to the largest object there can be."""
+    rest = b""
+    async for chunk in stream.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LONGEST_EVENT:
+            raise ValueError(f"an event is longer than {_LONGEST_EVENT} bytes")
+        for line in lines:
+            if line:
+                yield line
