@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import ssl
 from dataclasses import dataclass
@@ -112,13 +111,3 @@ def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
         file.write(f"{certificate}\n{key}\n")
         file.flush()
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-
-
-def status_message(body: bytes) -> tuple[str, str, float | None]:
-    """Read reason, message and the wish to be left alone (seconds) from an error's body, which may be anything."""
-    try:
-        document = json.loads(body)
-        wait = (document.get("details") or {}).get("retryAfterSeconds")
-        return document.get("reason") or "", document.get("message") or "", wait
-    except (ValueError, AttributeError):
-        return "", body[:200].decode(errors="replace"), None

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from fedward_operator.kube.access import Access, status_message
-from fedward_operator.kube.errors import ApiError, ExpiredError, UnavailableError
+from fedward_operator.kube.access import Access
+from fedward_operator.kube.errors import ApiError, ExpiredError, UnavailableError, status_message
 from fedward_operator.kube.kinds import Kind
 
 Object = dict[str, Any]
@@ -71,17 +71,26 @@ class Client:
         """
         return await self._send("get", "GET", kind.path(namespace, name))
 
-    async def apply(self, kind: Kind, manifest: Mapping[str, Any], *, status: bool = False) -> Object:
-        """Make the object be as the manifest says, as far as it says; what others hold of that is taken from them.
+    async def apply(
+        self, kind: Kind, manifest: Mapping[str, Any], *, status: bool = False, force: bool = True
+    ) -> Object:
+        """Make the object be as the manifest says, as far as it says.
+
+        Args:
+            kind: what it is.
+            manifest: what is said; nothing else of the object is touched.
+            status: write its status instead of the rest.
+            force: take from others what they hold of that.
 
         Raises:
-            ApiError, UnavailableError.
+            ApiError: without `force` also when somebody else holds another value (409).
+            UnavailableError.
         """
         metadata = manifest["metadata"]
         path = kind.path(metadata.get("namespace"), metadata["name"], "status" if status else "")
         return await self._send(
             *("apply", "PATCH", path),
-            query={"fieldManager": self._manager, "force": "true"},
+            query={"fieldManager": self._manager, "force": "true" if force else "false"},
             body=manifest,
             content_type="application/apply-patch+yaml",
             accept=_METADATA if kind.metadata_only else None,
@@ -137,24 +146,20 @@ class Client:
             if not (error.is_gone or error.is_conflict):
                 raise
 
-    async def list(
+    async def pages(
         self, kind: Kind, namespace: str | None, selector: Mapping[str, str]
-    ) -> AsyncIterator[tuple[Object, str]]:
-        """Read every object, page by page, each with the version of the whole list.
+    ) -> AsyncIterator[tuple[list[Object], str]]:
+        """Read every object, page by page, each page with the version of the whole list.
 
         Raises:
             ApiError: also when the list was forgotten between two pages (410).
             UnavailableError.
         """
         query = {"limit": str(_PAGE), **selector}
+        accept = _METADATA_LIST if kind.metadata_only else None
         while True:
-            accept = _METADATA_LIST if kind.metadata_only else None
             page = await self._send("list", "GET", kind.path(namespace), query=query, accept=accept)
-            version = page["metadata"]["resourceVersion"]
-            for item in page["items"]:
-                yield item, version
-            if not page["items"]:
-                yield {}, version
+            yield page["items"], page["metadata"]["resourceVersion"]
             following = page["metadata"].get("continue")
             if not following:
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 class ApiError(Exception):
     """The API server refused.
@@ -38,3 +40,13 @@ class UnavailableError(Exception):
 
 class ExpiredError(Exception):
     """The place in history that a watch was to go on from is forgotten (410); list anew."""
+
+
+def status_message(body: bytes) -> tuple[str, str, float | None]:
+    """Read reason, message and the wish to be left alone (seconds) from an error's body, which may be anything."""
+    try:
+        document = json.loads(body)
+        wait = (document.get("details") or {}).get("retryAfterSeconds")
+        return document.get("reason") or "", document.get("message") or "", wait
+    except (ValueError, AttributeError):
+        return "", body[:200].decode(errors="replace"), None
