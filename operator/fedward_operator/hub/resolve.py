@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from fedward_operator.api import FederatedJob, FederatedSite
-from fedward_operator.api.scalars import share_of
 from fedward_operator.hub.findings import Finding, UnresolvableError
+from fedward_operator.policy.quorum import quorum_of
 from fedward_protocol.plan import Bundle, JobIdentity, Model, Plan, Rounds
 
 _MOST_SITES = 256
@@ -27,7 +27,7 @@ def resolve(job: FederatedJob, sites: Sequence[FederatedSite], bundle: Bundle | 
     """
     names, findings = _chosen(job, {site.metadata.name: site.metadata.labels for site in sites})
     rounds = job.spec.rounds
-    quorum = max(share_of(rounds.quorum, len(names)), min(rounds.min_sites, len(names) or 1), 1)
+    quorum = quorum_of(rounds, len(names))
     if not findings:
         findings = tuple(_unreachable(job, len(names), quorum))
     if (job.spec.model.bundle is None) != (bundle is None):

@@ -64,8 +64,9 @@ class Cache(Generic[View]):
     def put(self, item: Object) -> None:
         """Take in an object as it is now."""
         key, version = key_of(item), item["metadata"]["resourceVersion"]
-        if self._versions.get(key) == version:
-            return
+        known = self._versions.get(key)
+        if known is not None and int(known) >= int(version):
+            return  # heard of before: a list may be behind a watch
         self._forget(key)
         view = self._view(item)
         self._views[key], self._versions[key] = view, version

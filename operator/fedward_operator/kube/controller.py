@@ -70,7 +70,7 @@ class Controller(Generic[K]):
                 self._failures.pop(key, None)
             except (ApiError, UnavailableError) as error:
                 again, result = self._later(key, error), "refused" if isinstance(error, ApiError) else "unavailable"
-            except Exception:  # one object that cannot be handled must not stop the others
+            except Exception:  # noqa: BLE001 one object that cannot be handled must not stop the others
                 _log.exception("cannot reconcile", extra={"kind": self._kind, "key": key})
                 again, result = self._later(key, None), "error"
             finally:

@@ -90,15 +90,16 @@ class Informer:
 
     async def _list(self) -> str:
         keys: set[Key] = set()
-        version = ""
+        listed = ""
         async for items, version in self._source.pages(self.kind, self._namespace, self._selector):
             self._turn()
+            listed = version
             for item in items:
                 keys.add(key_of(item))
                 self.cache.put(item)
         self.cache.keep_only(keys)
         self.synced.set()
-        return version
+        return listed
 
     def _take_in(self, kind: str, item: Object) -> None:
         if kind == "DELETED":

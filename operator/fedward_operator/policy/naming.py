@@ -1,0 +1,66 @@
+"""What derived objects are called. Every name follows from the job's, and fits 63 characters because that one fits 40."""
+
+from __future__ import annotations
+
+import hashlib
+
+LABEL_JOB = "fedward.io/job"
+LABEL_NAMESPACE = "fedward.io/job-namespace"
+LABEL_UID = "fedward.io/job-uid"
+LABEL_ATTEMPT = "fedward.io/attempt"
+LABEL_COMPONENT = "fedward.io/component"
+LABEL_SITE_JOB = "fedward.io/site-job"
+LABEL_SIDE = "fedward.io/side"
+"""On SiteJobs: `hub` in a mailbox, `site` at the hospital. In a cluster of both nobody takes one for the other."""
+
+FINALIZER = "fedward.io/site-jobs"
+HUB_UID = "fedward.io/hub-uid"
+HUB_GENERATION = "fedward.io/hub-generation"
+APPROVED = "fedward.io/approved-digest"
+RENEW_AFTER = "fedward.io/renew-after"
+
+
+def mailbox(site: str) -> str:
+    """Name the hub's namespace in which a site finds what it is asked."""
+    return f"fedward-site-{site}"
+
+
+def plan(job: str) -> str:
+    """Name the ConfigMap of a job's plan."""
+    return f"{job}-plan"
+
+
+def aggregator(job: str) -> str:
+    """Name what stays the same over a job's attempts: its aggregator's Service and claim."""
+    return f"{job}-aggregator"
+
+
+def aggregator_tls(job: str) -> str:
+    """Name the Secret of an aggregator's certificate."""
+    return f"{job}-aggregator-tls"
+
+
+def aggregator_job(job: str, attempt: int) -> str:
+    """Name the aggregator's Job of one attempt."""
+    return f"{job}-aggregator-{attempt}"
+
+
+def site_job(job: str, namespace: str) -> str:
+    """Name a job's SiteJobs: in a mailbox, jobs of all the hub's namespaces meet."""
+    digest = hashlib.sha256(f"{namespace}/{job}".encode()).hexdigest()[:8]
+    return f"{job}-{digest}"
+
+
+def trainer_job(site_job: str, attempt: int) -> str:
+    """Name the trainer's Job of one attempt."""
+    return f"{site_job}-{attempt}"
+
+
+def order(site_job: str) -> str:
+    """Name the Secret of a trainer's plan and work order."""
+    return f"{site_job}-order"
+
+
+def state(site_job: str) -> str:
+    """Name the claim on which a trainer keeps what it resumes from."""
+    return f"{site_job}-state"

@@ -1,0 +1,123 @@
+"""What the operator looks at in a pod and in a Job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedward_operator.policy.naming import LABEL_ATTEMPT, LABEL_JOB, LABEL_NAMESPACE, LABEL_SITE_JOB, LABEL_UID
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """A pod.
+
+    Attributes:
+        waiting: reason and message of a container that does not start.
+        terminated: reason, exit code and last words of a container that ended badly.
+        unschedulable: why the scheduler found no node.
+        disrupted: reason and message of what took the pod away (eviction, preemption, drain).
+    """
+
+    name: str
+    uid: str
+    owner: str
+    attempt: int
+    created: str
+    phase: str
+    ready: bool
+    deleting: bool
+    reason: str
+    message: str
+    unschedulable: str | None
+    waiting: tuple[str, str] | None
+    terminated: tuple[str, int, str] | None
+    disrupted: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A Job of batch/v1.
+
+    Attributes:
+        owner: the uid of the job, or the name of the SiteJob, that it runs for.
+        failed: reason and message once it has failed for good.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    owner: str
+    family: tuple[str, str]
+    attempt: int
+    complete: bool
+    failed: tuple[str, str] | None
+    deleting: bool
+    active: int
+
+
+def view_pod(item: Mapping[str, Any]) -> PodView:
+    """Look at a pod as the API server shows it."""
+    metadata, status = item["metadata"], item.get("status") or {}
+    labels = metadata.get("labels") or {}
+    conditions = {each["type"]: each for each in status.get("conditions") or ()}
+    states = [
+        each.get("state") or {}
+        for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    ]
+    scheduled, disruption = conditions.get("PodScheduled", {}), conditions.get("DisruptionTarget", {})
+    return PodView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        owner=labels.get(LABEL_SITE_JOB) or labels.get(LABEL_UID, ""),
+        attempt=_number(labels.get(LABEL_ATTEMPT)),
+        created=metadata.get("creationTimestamp", ""),
+        phase=status.get("phase", "Pending"),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        deleting="deletionTimestamp" in metadata,
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
+        unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else None,
+        waiting=next((_waiting(each["waiting"]) for each in states if "waiting" in each), None),
+        terminated=next((_terminated(each["terminated"]) for each in states if _failed(each)), None),
+        disrupted=(disruption.get("reason", ""), disruption.get("message", ""))
+        if disruption.get("status") == "True"
+        else None,
+    )
+
+
+def view_job(item: Mapping[str, Any]) -> JobView:
+    """Look at a Job as the API server shows it."""
+    metadata, status = item["metadata"], item.get("status") or {}
+    labels = metadata.get("labels") or {}
+    true = {each["type"]: each for each in status.get("conditions") or () if each["status"] == "True"}
+    failed = true.get("Failed") or true.get("FailureTarget")
+    return JobView(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        owner=labels.get(LABEL_SITE_JOB) or labels.get(LABEL_UID, ""),
+        family=(labels.get(LABEL_NAMESPACE, ""), labels.get(LABEL_JOB, "")),
+        attempt=_number(labels.get(LABEL_ATTEMPT)),
+        complete="Complete" in true or "SuccessCriteriaMet" in true,
+        failed=(failed.get("reason", ""), failed.get("message", "")) if failed else None,
+        deleting="deletionTimestamp" in metadata,
+        active=status.get("active", 0),
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0
+
+
+def _waiting(state: Mapping[str, Any]) -> tuple[str, str]:
+    return state.get("reason", ""), state.get("message", "")
+
+
+def _failed(state: Mapping[str, Any]) -> bool:
+    return bool("terminated" in state and state["terminated"].get("exitCode", 0) != 0)
+
+
+def _terminated(state: Mapping[str, Any]) -> tuple[str, int, str]:
+    return state.get("reason", ""), state["exitCode"], state.get("message", "")
