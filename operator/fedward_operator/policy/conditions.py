@@ -65,4 +65,4 @@ def show_time(time: datetime) -> str:
 
 def read_time(text: str | None) -> datetime | None:
     """Read an instant as Kubernetes writes it, with or without a fraction."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    return datetime.fromisoformat(text) if text else None

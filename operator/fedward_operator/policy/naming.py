@@ -1,4 +1,4 @@
-"""What derived objects are called. Every name follows from the job's, and fits 63 characters because that one fits 40."""
+"""What derived objects are called: every name follows from the job's, and fits 63 characters because that fits 40."""
 
 from __future__ import annotations
 

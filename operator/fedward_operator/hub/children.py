@@ -1,0 +1,224 @@
+"""What a running job consists of in the hub's cluster: the manifests, and what of each has to stay as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedward_operator.api.job import FederatedJobSpec
+from fedward_operator.hub.settings import HubSettings
+from fedward_operator.kube import kinds
+from fedward_operator.kube.kinds import Kind
+from fedward_operator.pod_security import restricted_container, restricted_pod
+from fedward_operator.policy import naming
+from fedward_protocol.identity import aggregator_name
+
+PORT = 8443
+METRICS_PORT = 9090
+JOB_FAILED = 3
+"""The aggregator's exit code when the federated job itself has failed: starting it again would not help."""
+
+_QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The FederatedJob that children belong to."""
+
+    namespace: str
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An object that has to be there.
+
+    Attributes:
+        held: what of it is compared with what is there, as its view gives it; more is not looked at, because
+            Kubernetes itself keeps the rest from changing.
+    """
+
+    kind: Kind
+    namespace: str
+    name: str
+    held: Mapping[str, Any]
+
+
+def plan_map(owner: Owner, plan: str) -> Manifest:
+    """Make the ConfigMap of the plan, which nobody can change."""
+    return {**_head(kinds.CONFIG_MAP, owner, naming.plan(owner.name)), "immutable": True, "data": {"plan.json": plan}}
+
+
+def claim(owner: Owner, settings: HubSettings) -> Manifest:
+    """Make the claim for the journal, the updates and the models; it stays until the job is deleted."""
+    spec: Manifest = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": settings.storage}}}
+    if settings.storage_class is not None:
+        spec["storageClassName"] = settings.storage_class
+    return {**_head(kinds.CLAIM, owner, naming.aggregator(owner.name)), "spec": spec}
+
+
+def service(owner: Owner) -> Manifest:
+    """Make the Service that the door sends sites' connections to."""
+    spec = {
+        "selector": _selector(owner),
+        "ports": [{"name": "grpc", "port": PORT, "targetPort": PORT, "protocol": "TCP", "appProtocol": "grpc"}],
+    }
+    return {**_head(kinds.SERVICE, owner, naming.aggregator(owner.name)), "spec": spec}
+
+
+def service_held(owner: Owner) -> Mapping[str, Any]:
+    """Say what of the Service has to stay."""
+    return {"selector": _selector(owner), "ports": [(PORT, PORT)]}
+
+
+def tls_secret(owner: Owner, files: Mapping[str, str], renew_after: str) -> Manifest:
+    """Make the Secret of the aggregator's certificate; `files` are base64."""
+    head = _head(kinds.SECRET, owner, naming.aggregator_tls(owner.name))
+    head["metadata"]["annotations"] = {naming.RENEW_AFTER: renew_after}
+    return {**head, "type": "kubernetes.io/tls", "data": dict(files)}
+
+
+def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings: HubSettings) -> Manifest:
+    """Make the Job of the aggregator, which first makes the initial model."""
+    head = _head(kinds.JOB, owner, naming.aggregator_job(owner.name, attempt))
+    labels = {**_selector(owner), naming.LABEL_JOB: owner.name, naming.LABEL_NAMESPACE: owner.namespace}
+    labels[naming.LABEL_ATTEMPT] = str(attempt)
+    head["metadata"]["labels"] |= labels | {name: owner.labels[name] for name in _QUEUE_LABELS if name in owner.labels}
+    mounts = [{"name": "plan", "mountPath": "/plan", "readOnly": True}, {"name": "state", "mountPath": "/state"}]
+    initialise = restricted_container(
+        "initialise",
+        spec.image or settings.trainer_image,
+        ["initialise", "--plan", "/plan/plan.json", "--out", "/state/initial.safetensors"],
+        resources={"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
+        mounts=[*mounts, {"name": "tmp", "mountPath": "/tmp"}],
+    )
+    aggregator = restricted_container(
+        "aggregator",
+        settings.aggregator_image,
+        [
+            *("--plan", "/plan/plan.json", "--attempt", str(attempt), "--state", "/state", "--tls", "/tls"),
+            *("--listen", f"0.0.0.0:{PORT}", "--metrics", f"0.0.0.0:{METRICS_PORT}"),
+        ],
+        resources={"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
+        mounts=[*mounts, {"name": "tls", "mountPath": "/tls", "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}],
+    )
+    aggregator["ports"] = [
+        {"name": "grpc", "containerPort": PORT},
+        {"name": "metrics", "containerPort": METRICS_PORT},
+    ]
+    aggregator["readinessProbe"] = {"tcpSocket": {"port": PORT}, "periodSeconds": 2}
+    aggregator["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": METRICS_PORT}, "periodSeconds": 20}
+    pod = restricted_pod(
+        containers=[aggregator],
+        init_containers=[initialise],
+        volumes=[
+            {"name": "plan", "configMap": {"name": naming.plan(owner.name)}},
+            {"name": "state", "persistentVolumeClaim": {"claimName": naming.aggregator(owner.name)}},
+            {"name": "tls", "secret": {"secretName": naming.aggregator_tls(owner.name), "defaultMode": 0o440}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    )
+    job = {
+        "backoffLimit": spec.backoff_limit,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": failure_policy("aggregator", JOB_FAILED),
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+    return {**head, "spec": job}
+
+
+def failure_policy(container: str, final: int) -> Manifest:
+    """Say which of a pod's ends count: one exit code ends the Job, a disruption does not count as a failure."""
+    return {
+        "rules": [
+            {
+                "action": "FailJob",
+                "onExitCodes": {"containerName": container, "operator": "In", "values": [final]},
+            },
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        ]
+    }
+
+
+def site_job(
+    owner: Owner,
+    spec: FederatedJobSpec,
+    site: str,
+    plan: tuple[str, str],
+    settings: HubSettings,
+    held: Mapping[str, Any],
+) -> Manifest:
+    """Make what one site is asked; `plan` is its text and its digest, `held` what changes between attempts."""
+    text, digest = plan
+    document: Manifest = {
+        "job": {"namespace": owner.namespace, "name": owner.name, "uid": owner.uid},
+        "site": site,
+        "federation": settings.federation,
+        "attempt": held["attempt"],
+        "suspend": held["suspend"],
+        "aggregator": {
+            "address": held["address"],
+            "serverName": aggregator_name(owner.name, owner.namespace, settings.federation),
+        },
+        "plan": text,
+        "planDigest": digest,
+        "dataset": spec.data.dataset,
+        "resources": _dumped(spec.resources),
+        "podTemplate": _dumped(spec.pod_template),
+        "backoffLimit": spec.backoff_limit,
+    }
+    if spec.image is not None:
+        document["image"] = spec.image
+    labels = {**_labels(owner), naming.LABEL_SIDE: "hub"}
+    metadata = {"namespace": naming.mailbox(site), "name": naming.site_job(owner.name, owner.namespace)}
+    return {
+        "apiVersion": kinds.SITE_JOB.api_version,
+        "kind": kinds.SITE_JOB.name,
+        "metadata": {**metadata, "labels": labels},
+        "spec": document,
+    }
+
+
+def _dumped(model: Any) -> Manifest:
+    found: Manifest = json.loads(model.model_dump_json(by_alias=True, exclude_none=True))
+    return found
+
+
+def _head(kind: Kind, owner: Owner, name: str) -> Manifest:
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": {
+            "namespace": owner.namespace,
+            "name": name,
+            "labels": _labels(owner),
+            "ownerReferences": [
+                {
+                    "apiVersion": kinds.FEDERATED_JOB.api_version,
+                    "kind": kinds.FEDERATED_JOB.name,
+                    "name": owner.name,
+                    "uid": owner.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+    }
+
+
+def _labels(owner: Owner) -> dict[str, str]:
+    return {
+        naming.LABEL_JOB: owner.name,
+        naming.LABEL_NAMESPACE: owner.namespace,
+        naming.LABEL_UID: owner.uid,
+    }
+
+
+def _selector(owner: Owner) -> dict[str, str]:
+    return {naming.LABEL_COMPONENT: "aggregator", naming.LABEL_UID: owner.uid}

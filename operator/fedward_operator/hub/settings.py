@@ -1,0 +1,26 @@
+"""What the hub's administrator chose once for all jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """The federation and its images.
+
+    Attributes:
+        federation: SPIFFE trust domain, and the domain under which aggregators' certificates are named.
+        door: host and port at which every site reaches the hub.
+        aggregator_image: image of the aggregator.
+        trainer_image: image that makes the first model, where a job names none.
+        storage_class: of the aggregators' claims; the cluster's default where None.
+        storage: size of such a claim.
+    """
+
+    federation: str
+    door: str
+    aggregator_image: str
+    trainer_image: str
+    storage_class: str | None = None
+    storage: str = "20Gi"

@@ -1,0 +1,167 @@
+"""What the hub looks at in the objects that it watches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from fedward_operator.policy import conditions, naming
+
+Key = tuple[str, str]
+
+HEARD_FOR = timedelta(seconds=10)
+"""A site whose heartbeat is older is not connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A FederatedJob; `text` is the whole object as JSON, much smaller than what it is made of."""
+
+    key: Key
+    uid: str
+    text: bytes
+
+    def read(self) -> dict[str, Any]:
+        """Return the object."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A FederatedSite."""
+
+    name: str
+    uid: str
+    generation: int
+    labels: Mapping[str, str]
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A site's Lease in its mailbox, and what the site says of itself there."""
+
+    renewed: datetime
+    version: str
+    gpus: int
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """A SiteJob in a mailbox: what the hub may change of it, and what the site answered."""
+
+    namespace: str
+    name: str
+    uid: str
+    site: str
+    family: Key
+    job_uid: str
+    attempt: int
+    suspend: bool
+    address: str
+    deleting: bool
+    answered: int
+    state: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """Any other child: whose it is, and what of it somebody else might have changed."""
+
+    uid: str
+    family: Key
+    job_uid: str
+    deleting: bool
+    held: Mapping[str, Any]
+
+
+def view_federated_job(item: Mapping[str, Any]) -> JobView:
+    """Look at a FederatedJob."""
+    metadata = item["metadata"]
+    kept = {name: value for name, value in metadata.items() if name not in ("managedFields", "annotations")}
+    document = {"metadata": kept, "spec": item.get("spec", {}), "status": item.get("status") or {}}
+    text = json.dumps(document, separators=(",", ":")).encode()
+    return JobView((metadata["namespace"], metadata["name"]), metadata["uid"], text)
+
+
+def view_site(item: Mapping[str, Any]) -> SiteView:
+    """Look at a FederatedSite."""
+    metadata = item["metadata"]
+    labels, status = metadata.get("labels") or {}, item.get("status") or {}
+    return SiteView(metadata["name"], metadata["uid"], metadata.get("generation", 0), labels, status)
+
+
+def view_heartbeat(item: Mapping[str, Any]) -> Heartbeat | None:
+    """Look at a site's Lease; what a site writes may be anything, and then it counts as nothing."""
+    try:
+        renewed = conditions.read_time(item["spec"]["renewTime"])
+        notes = (item["metadata"].get("annotations") or {}).get("fedward.io/offer", "{}")
+        offer = json.loads(notes)
+        datasets = tuple(str(name)[:63] for name in offer.get("datasets", ()))[:64]
+        gpus = min(max(int(offer.get("gpus", 0)), 0), 1024)
+        return Heartbeat(renewed, str(offer.get("version", ""))[:64], gpus, datasets) if renewed else None
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def view_part(item: Mapping[str, Any]) -> PartView:
+    """Look at a SiteJob in a mailbox."""
+    metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+    running = conditions.find(status.get("conditions") or (), "Running") or {}
+    return PartView(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        site=spec["site"],
+        family=_family(metadata),
+        job_uid=spec["job"]["uid"],
+        attempt=spec["attempt"],
+        suspend=spec.get("suspend", False),
+        address=spec["aggregator"]["address"],
+        deleting="deletionTimestamp" in metadata,
+        answered=status.get("attempt", 0),
+        state=status.get("state", "Pending"),
+        reason=running.get("reason", ""),
+        message=status.get("message", ""),
+    )
+
+
+def view_child(item: Mapping[str, Any]) -> ChildView:
+    """Look at a child of which only its being there matters."""
+    return _child(item, {})
+
+
+def view_secret(item: Mapping[str, Any]) -> ChildView:
+    """Look at a certificate's Secret: until when it need not be renewed."""
+    after = (item["metadata"].get("annotations") or {}).get(naming.RENEW_AFTER, "")
+    return _child(item, {naming.RENEW_AFTER: after})
+
+
+def view_service(item: Mapping[str, Any]) -> ChildView:
+    """Look at a Service: where it leads."""
+    spec = item["spec"]
+    ports = [(each["port"], each.get("targetPort")) for each in spec.get("ports") or ()]
+    return _child(item, {"selector": spec.get("selector"), "ports": ports})
+
+
+def family_of(view: ChildView | PartView) -> Key:
+    """Tell which FederatedJob a child belongs to."""
+    return view.family
+
+
+def _child(item: Mapping[str, Any], held: Mapping[str, Any]) -> ChildView:
+    metadata = item["metadata"]
+    job_uid = (metadata.get("labels") or {}).get(naming.LABEL_UID, "")
+    return ChildView(metadata["uid"], _family(metadata), job_uid, "deletionTimestamp" in metadata, held)
+
+
+def _family(metadata: Mapping[str, Any]) -> Key:
+    labels = metadata.get("labels") or {}
+    return labels.get(naming.LABEL_NAMESPACE, ""), labels.get(naming.LABEL_JOB, "")
