@@ -8,6 +8,8 @@ from typing import Any
 UID = 65532
 """The user that every image of ours runs as."""
 
+TMP = "/tmp"  # noqa: S108 a volume of the pod's own: the root file system is read-only
+
 
 def restricted_container(
     name: str,

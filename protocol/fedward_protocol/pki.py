@@ -54,7 +54,7 @@ class Credentials:
 
 
 class Authority:
-    """Signs certificates for one federation; its key exists in this process's memory only."""
+    """Signs certificates for one federation; its key leaves this process's memory only by `key_pem`."""
 
     def __init__(self, federation: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self._federation, self._key, self._certificate = federation, key, certificate
@@ -73,6 +73,29 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
         return cls(federation, key, certificate)
+
+    @classmethod
+    def load(cls, federation: str, cert_pem: bytes, key_pem: bytes) -> Authority:
+        """Take up an authority that was made before.
+
+        Raises:
+            ValueError: these are no authority's certificate (EC P-256) and key, or of another federation.
+        """
+        certificate = x509.load_pem_x509_certificate(cert_pem)
+        key = serialization.load_pem_private_key(key_pem, None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+            raise ValueError("the authority's key is not its certificate's")
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if f"spiffe://{federation}" not in names.get_values_for_type(x509.UniformResourceIdentifier):
+            raise ValueError(f"the authority's certificate is not of {federation}")
+        return cls(federation, key, certificate)
+
+    @property
+    def key_pem(self) -> bytes:
+        """The authority's key, for whoever keeps it."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
     @property
     def ca_pem(self) -> bytes:

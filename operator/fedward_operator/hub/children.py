@@ -11,7 +11,7 @@ from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.kube import kinds
 from fedward_operator.kube.kinds import Kind
-from fedward_operator.pod_security import restricted_container, restricted_pod
+from fedward_operator.pod_security import TMP, restricted_container, restricted_pod
 from fedward_operator.policy import naming
 from fedward_protocol.identity import aggregator_name
 
@@ -90,13 +90,16 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
     labels = {**_selector(owner), naming.LABEL_JOB: owner.name, naming.LABEL_NAMESPACE: owner.namespace}
     labels[naming.LABEL_ATTEMPT] = str(attempt)
     head["metadata"]["labels"] |= labels | {name: owner.labels[name] for name in _QUEUE_LABELS if name in owner.labels}
-    mounts = [{"name": "plan", "mountPath": "/plan", "readOnly": True}, {"name": "state", "mountPath": "/state"}]
+    mounts: list[Manifest] = [
+        {"name": "plan", "mountPath": "/plan", "readOnly": True},
+        {"name": "state", "mountPath": "/state"},
+    ]
     initialise = restricted_container(
         "initialise",
         spec.image or settings.trainer_image,
         ["initialise", "--plan", "/plan/plan.json", "--out", "/state/initial.safetensors"],
         resources={"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
-        mounts=[*mounts, {"name": "tmp", "mountPath": "/tmp"}],
+        mounts=[*mounts, {"name": "tmp", "mountPath": TMP}],
     )
     aggregator = restricted_container(
         "aggregator",
@@ -106,7 +109,7 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
             *("--listen", f"0.0.0.0:{PORT}", "--metrics", f"0.0.0.0:{METRICS_PORT}"),
         ],
         resources={"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
-        mounts=[*mounts, {"name": "tls", "mountPath": "/tls", "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}],
+        mounts=[*mounts, {"name": "tls", "mountPath": "/tls", "readOnly": True}, {"name": "tmp", "mountPath": TMP}],
     )
     aggregator["ports"] = [
         {"name": "grpc", "containerPort": PORT},

@@ -26,7 +26,7 @@ class Stage(Enum):
     RUNNING = "all of them"
     SUSPENDED = "no aggregator; trainers are told to stop"
     COMPLETED = "left as they ended"
-    FAILED = "no aggregator; trainers are told to stop"
+    FAILED = "no aggregator, and none again"
     DELETED = "none at the sites"
 
 

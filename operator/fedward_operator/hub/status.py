@@ -123,7 +123,7 @@ def _participants(sites: list[Status], stage: Stage) -> int:
 def _site(seen: Observed, stage: Stage, name: str) -> Status:
     part = (seen.parts or {}).get(name)
     progress = seen.progress.sites.get(name) if seen.progress else None
-    before = next((each for each in seen.status.get("sites") or () if each["name"] == name), {})
+    before: Status = next((each for each in seen.status.get("sites") or () if each["name"] == name), {})
     state, reason, message = "Pending", None, ""
     if part is not None and part.answered == part.attempt:
         state, reason, message = part.state, part.reason or None, part.message

@@ -14,6 +14,8 @@ class PodView:
     """A pod.
 
     Attributes:
+        owner: the uid of the job, or the name of the SiteJob, that it runs for.
+        family: namespace and name of the FederatedJob.
         waiting: reason and message of a container that does not start.
         terminated: reason, exit code and last words of a container that ended badly.
         unschedulable: why the scheduler found no node.
@@ -23,6 +25,7 @@ class PodView:
     name: str
     uid: str
     owner: str
+    family: tuple[str, str]
     attempt: int
     created: str
     phase: str
@@ -71,6 +74,7 @@ def view_pod(item: Mapping[str, Any]) -> PodView:
         name=metadata["name"],
         uid=metadata["uid"],
         owner=labels.get(LABEL_SITE_JOB) or labels.get(LABEL_UID, ""),
+        family=_family(labels),
         attempt=_number(labels.get(LABEL_ATTEMPT)),
         created=metadata.get("creationTimestamp", ""),
         phase=status.get("phase", "Pending"),
@@ -98,13 +102,17 @@ def view_job(item: Mapping[str, Any]) -> JobView:
         name=metadata["name"],
         uid=metadata["uid"],
         owner=labels.get(LABEL_SITE_JOB) or labels.get(LABEL_UID, ""),
-        family=(labels.get(LABEL_NAMESPACE, ""), labels.get(LABEL_JOB, "")),
+        family=_family(labels),
         attempt=_number(labels.get(LABEL_ATTEMPT)),
         complete="Complete" in true or "SuccessCriteriaMet" in true,
         failed=(failed.get("reason", ""), failed.get("message", "")) if failed else None,
         deleting="deletionTimestamp" in metadata,
         active=status.get("active", 0),
     )
+
+
+def _family(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get(LABEL_NAMESPACE, ""), labels.get(LABEL_JOB, "")
 
 
 def _number(text: str | None) -> int:

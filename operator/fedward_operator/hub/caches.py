@@ -1,0 +1,85 @@
+"""All that the hub role knows of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedward_operator.hub import views
+from fedward_operator.hub.views import ChildView, Heartbeat, Key, PartView, SiteView
+from fedward_operator.kube import kinds
+from fedward_operator.kube.cache import Cache
+from fedward_operator.kube.kinds import Kind
+from fedward_operator.policy import pods
+from fedward_operator.policy.naming import LABEL_COMPONENT, LABEL_SIDE, LABEL_UID
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An Event: a Job's pod that Kubernetes did not create, and why."""
+
+    job: Key
+    message: str
+
+
+def view_refusal(item: Mapping[str, Any]) -> Refusal:
+    """Look at such an Event."""
+    about = item.get("involvedObject") or {}
+    return Refusal((about.get("namespace", ""), about.get("name", "")), item.get("message", ""))
+
+
+class HubCaches:
+    """One cache a kind.
+
+    `jobs` and `sites` come through Kopf, the others are informers', each with its selector in `WATCHED`.
+    """
+
+    def __init__(self, look_at_job: Callable[[Key], None], look_at_site: Callable[[str], None]) -> None:
+        """Make empty caches.
+
+        Args:
+            look_at_job: told of each FederatedJob that something happened to.
+            look_at_site: told of each FederatedSite that something happened to.
+        """
+
+        def family(_: Key, view: ChildView | PartView | pods.JobView | pods.PodView) -> None:
+            look_at_job(view.family)
+
+        def mailbox(key: Key, _: object) -> None:
+            look_at_site(key[0].removeprefix("fedward-site-"))
+
+        def refused(_: Key, refusal: Refusal) -> None:
+            job = self.aggregators.get(refusal.job)
+            if job is not None:
+                look_at_job(job.family)
+
+        self.jobs = Cache(views.view_federated_job, lambda key, _: look_at_job(key))
+        self.sites: Cache[SiteView] = Cache(views.view_site, lambda key, _: look_at_site(key[1]))
+        self.heartbeats: Cache[Heartbeat | None] = Cache(views.view_heartbeat, mailbox)
+        self.parts: Cache[PartView] = Cache(views.view_part, family, lambda view: view.family)
+        self.plans = Cache(views.view_child, family)
+        self.claims = Cache(views.view_child, family)
+        self.secrets = Cache(views.view_secret, family)
+        self.services = Cache(views.view_service, family)
+        self.aggregators: Cache[pods.JobView] = Cache(pods.view_job, family, lambda view: view.family)
+        self.pods: Cache[pods.PodView] = Cache(pods.view_pod, family, lambda view: view.family)
+        self.refusals: Cache[Refusal] = Cache(view_refusal, refused, lambda view: view.job)
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """Say how many objects of each kind are known."""
+        return [(name, len(cache)) for name, cache in vars(self).items()]
+
+
+WATCHED: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
+    "heartbeats": (kinds.LEASE, {"labelSelector": f"{LABEL_COMPONENT}=site"}),
+    "parts": (kinds.SITE_JOB, {"labelSelector": f"{LABEL_SIDE}=hub"}),
+    "plans": (kinds.CONFIG_MAP, {"labelSelector": LABEL_UID}),
+    "claims": (kinds.CLAIM, {"labelSelector": LABEL_UID}),
+    "secrets": (kinds.SECRET, {"labelSelector": LABEL_UID}),
+    "services": (kinds.SERVICE, {"labelSelector": LABEL_UID}),
+    "aggregators": (kinds.JOB, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
+    "pods": (kinds.POD, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
+    "refusals": (kinds.EVENT, {"fieldSelector": "reason=FailedCreate,involvedObject.kind=Job"}),
+}
+"""What an informer watches for each cache."""
