@@ -45,13 +45,19 @@ class Probes:
         self._thread.join()
 
 
-def serve(address: str, registry: CollectorRegistry, ready: Callable[[], str | None]) -> Probes:
+def serve(
+    address: str,
+    registry: CollectorRegistry,
+    ready: Callable[[], str | None],
+    alive: Callable[[], str | None] = lambda: None,
+) -> Probes:
     """Listen on `address` (host:port) and answer until closed.
 
     Args:
         address: host and port; port 0 lets the system choose.
         registry: what /metrics shows.
         ready: asked for each /readyz, from another thread; None means ready, a text says why not.
+        alive: the same for /healthz; a text means that the process has to be started anew.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -60,17 +66,17 @@ def serve(address: str, registry: CollectorRegistry, ready: Callable[[], str | N
 
     class Handler(_Handler):
         answers: ClassVar = {
-            "/healthz": lambda: (HTTPStatus.OK, _TEXT, b"ok\n"),
-            "/readyz": lambda: _readiness(ready()),
+            "/healthz": lambda: _answer(alive(), b"ok\n"),
+            "/readyz": lambda: _answer(ready(), b"ready\n"),
             "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
         }
 
     return Probes(_Server((host.strip("[]"), int(port)), Handler))
 
 
-def _readiness(obstacle: str | None) -> tuple[HTTPStatus, str, bytes]:
+def _answer(obstacle: str | None, fine: bytes) -> tuple[HTTPStatus, str, bytes]:
     if obstacle is None:
-        return HTTPStatus.OK, _TEXT, b"ready\n"
+        return HTTPStatus.OK, _TEXT, fine
     return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{obstacle}\n".encode()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fedward_operator.hub import views
@@ -35,12 +36,15 @@ class HubCaches:
     `jobs` and `sites` come through Kopf, the others are informers', each with its selector in `WATCHED`.
     """
 
-    def __init__(self, look_at_job: Callable[[Key], None], look_at_site: Callable[[str], None]) -> None:
+    def __init__(
+        self, look_at_job: Callable[[Key], None], look_at_site: Callable[[str], None], now: Callable[[], datetime]
+    ) -> None:
         """Make empty caches.
 
         Args:
             look_at_job: told of each FederatedJob that something happened to.
             look_at_site: told of each FederatedSite that something happened to.
+            now: by which clock a site is heard.
         """
 
         def family(_: Key, view: ChildView | PartView | pods.JobView | pods.PodView) -> None:
@@ -56,7 +60,7 @@ class HubCaches:
 
         self.jobs = Cache(views.view_federated_job, lambda key, _: look_at_job(key))
         self.sites: Cache[SiteView] = Cache(views.view_site, lambda key, _: look_at_site(key[1]))
-        self.heartbeats: Cache[Heartbeat | None] = Cache(views.view_heartbeat, mailbox)
+        self.heartbeats: Cache[Heartbeat] = Cache(lambda item: views.view_heartbeat(item, now()), mailbox)
         self.parts: Cache[PartView] = Cache(views.view_part, family, lambda view: view.family)
         self.plans = Cache(views.view_child, family)
         self.claims = Cache(views.view_child, family)

@@ -160,8 +160,8 @@ class HubReconciler:
         """Say of each site whether it can be heard."""
         found = {}
         for site in self._caches.sites.values():
-            beat = self._caches.heartbeats.get((naming.mailbox(site.name), HEARTBEAT))
-            found[site.name] = beat is not None and now - beat.renewed <= HEARD_FOR
+            beat = self._caches.heartbeats.get((naming.mailbox(site.name), naming.HEARTBEAT))
+            found[site.name] = beat is not None and now - beat.heard <= HEARD_FOR
         return found
 
     # ------------------------------------------------------------ the plan
@@ -225,13 +225,13 @@ class HubReconciler:
     ) -> Problem | None:
         """Write and delete what differs; return why a write was refused for good."""
         if decision.stage in (Stage.SUSPENDED, Stage.FAILED):
-            await self._stop(owner, job, spec, plan, decision)
+            await self._stop(owner, spec, plan, decision)
         if decision.stage is not Stage.RUNNING:
             return None
         if naming.FINALIZER not in job["metadata"].get("finalizers", ()):
             await self._hold(owner)
         try:
-            await self._write_children(owner, job, spec, plan, decision.attempt)
+            await self._write_children(owner, spec, plan, decision.attempt)
         except ApiError as error:
             if not error.is_final and not (error.is_gone and "namespace" in error.message):
                 raise
@@ -239,9 +239,7 @@ class HubReconciler:
             return _why_refused(error)
         return None
 
-    async def _write_children(
-        self, owner: Owner, job: Manifest, spec: FederatedJobSpec, plan: _Named, attempt: int
-    ) -> None:
+    async def _write_children(self, owner: Owner, spec: FederatedJobSpec, plan: _Named, attempt: int) -> None:
         caches, key = self._caches, (owner.namespace, owner.name)
         now = self._now()
         for old in caches.aggregators.of(key):
@@ -285,24 +283,14 @@ class HubReconciler:
             manifest = children.site_job(owner, spec, site, (plan.text or "", plan.digest), self._settings, held)
             yield self._client.apply(kinds.SITE_JOB, manifest)
 
-    async def _stop(
-        self, owner: Owner, job: Manifest, spec: FederatedJobSpec, plan: _Named, decision: Decision
-    ) -> None:
+    async def _stop(self, owner: Owner, spec: FederatedJobSpec, plan: _Named, decision: Decision) -> None:
         """Take the aggregator away and tell the trainers to stop; what they have is kept."""
         key = (owner.namespace, owner.name)
         writes: list[Coroutine[Any, Any, object]] = []
-        if decision.stage is Stage.SUSPENDED:
-            writes += [
-                self._client.delete(kinds.JOB, each.namespace, each.name, each.uid)
-                for each in self._caches.aggregators.of(key)
-                if each.owner == owner.uid and not each.deleting
-            ]
-        elif not _has_ended(job["status"]):
-            writes += [
-                self._client.delete(kinds.JOB, each.namespace, each.name, each.uid)
-                for each in self._caches.aggregators.of(key)
-                if each.owner == owner.uid and not each.deleting and each.failed is None
-            ]
+        for each in self._caches.aggregators.of(key):
+            ended = decision.stage is Stage.FAILED and each.failed is not None
+            if each.owner == owner.uid and not each.deleting and not ended:
+                writes.append(self._client.delete(kinds.JOB, each.namespace, each.name, each.uid))
         for part in self._caches.parts.of(key):
             if part.job_uid == owner.uid and not part.suspend and not part.deleting:
                 held = {"attempt": part.attempt, "suspend": True, "address": part.address}
@@ -413,10 +401,6 @@ class HubReconciler:
         return None
 
 
-HEARTBEAT = "fedward-site"
-"""The Lease that a site renews in its mailbox."""
-
-
 def _owner(view: JobView, job: Manifest) -> Owner:
     return Owner(view.key[0], view.key[1], view.uid, job["metadata"].get("labels") or {})
 
@@ -443,11 +427,6 @@ def _as_document(owner: Owner, spec: FederatedJobSpec) -> FederatedJob:
 
 def _held(part: PartView) -> Mapping[str, Any]:
     return {"attempt": part.attempt, "suspend": part.suspend, "address": part.address}
-
-
-def _has_ended(before: Mapping[str, Any]) -> bool:
-    said = before.get("conditions") or ()
-    return conditions.holds(said, "Failed") or conditions.holds(said, "Completed")
 
 
 def _why_refused(error: ApiError) -> Problem:

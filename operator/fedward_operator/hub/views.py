@@ -12,7 +12,7 @@ from fedward_operator.policy import conditions, naming
 
 Key = tuple[str, str]
 
-HEARD_FOR = timedelta(seconds=10)
+HEARD_FOR = timedelta(seconds=15)
 """A site whose heartbeat is older is not connected."""
 
 
@@ -43,9 +43,9 @@ class SiteView:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A site's Lease in its mailbox, and what the site says of itself there."""
+    """A site's Lease in its mailbox: when it was renewed, by our clock, and what the site says of itself there."""
 
-    renewed: datetime
+    heard: datetime
     version: str
     gpus: int
     datasets: tuple[str, ...]
@@ -98,17 +98,15 @@ def view_site(item: Mapping[str, Any]) -> SiteView:
     return SiteView(metadata["name"], metadata["uid"], metadata.get("generation", 0), labels, status)
 
 
-def view_heartbeat(item: Mapping[str, Any]) -> Heartbeat | None:
-    """Look at a site's Lease; what a site writes may be anything, and then it counts as nothing."""
+def view_heartbeat(item: Mapping[str, Any], now: datetime) -> Heartbeat:
+    """Look at a site's Lease at the moment that it is heard of; what a site writes there may be anything."""
     try:
-        renewed = conditions.read_time(item["spec"]["renewTime"])
-        notes = (item["metadata"].get("annotations") or {}).get("fedward.io/offer", "{}")
-        offer = json.loads(notes)
-        datasets = tuple(str(name)[:63] for name in offer.get("datasets", ()))[:64]
-        gpus = min(max(int(offer.get("gpus", 0)), 0), 1024)
-        return Heartbeat(renewed, str(offer.get("version", ""))[:64], gpus, datasets) if renewed else None
+        offer = json.loads((item["metadata"].get("annotations") or {})[naming.OFFER])
+        datasets = tuple(sorted(str(name)[:63] for name in offer["datasets"]))[:64]
+        gpus = min(max(int(offer["gpus"]), 0), 1024)
+        return Heartbeat(now, str(offer["version"])[:64], gpus, datasets)
     except (KeyError, ValueError, TypeError, AttributeError):
-        return None
+        return Heartbeat(now, "", 0, ())
 
 
 def view_part(item: Mapping[str, Any]) -> PartView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
@@ -63,7 +64,7 @@ class Informer:
         self._source, self._meter, self._chance = source, meter, chance
         self._namespace, self._selector = namespace, selector or {}
         self.synced = asyncio.Event()
-        self.last_turn = 0.0
+        self.last_turn = time.monotonic()
         self._failures = 0
 
     async def run(self) -> None:
@@ -118,4 +119,4 @@ class Informer:
         await asyncio.sleep(wait)
 
     def _turn(self) -> None:
-        self.last_turn = asyncio.get_running_loop().time()
+        self.last_turn = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -28,7 +29,7 @@ class WorkQueue(Generic[K]):
         """How long the first in line has been waiting, in seconds."""
         if not self._line:
             return 0.0
-        return asyncio.get_running_loop().time() - next(iter(self._line.values()))
+        return time.monotonic() - next(iter(self._line.values()))
 
     def add(self, key: K) -> None:
         """Put a key in line, now."""
@@ -38,7 +39,7 @@ class WorkQueue(Generic[K]):
         if key in self._in_hand:
             self._again.add(key)
         elif key not in self._line:
-            self._line[key] = asyncio.get_running_loop().time()
+            self._line[key] = time.monotonic()
             self._filled.set()
 
     def add_after(self, key: K, seconds: float) -> None:

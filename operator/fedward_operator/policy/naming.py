@@ -17,6 +17,11 @@ FINALIZER = "fedward.io/site-jobs"
 HUB_UID = "fedward.io/hub-uid"
 HUB_GENERATION = "fedward.io/hub-generation"
 APPROVED = "fedward.io/approved-digest"
+ORDER = "fedward.io/order"
+OFFER = "fedward.io/offer"
+HEARTBEAT = "fedward-site"
+"""The Lease that a site renews in its mailbox."""
+
 RENEW_AFTER = "fedward.io/renew-after"
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedward_operator.policy.naming import LABEL_ATTEMPT, LABEL_JOB, LABEL_NAMESPACE, LABEL_SITE_JOB, LABEL_UID
+from fedward_operator.policy.naming import (
+    LABEL_ATTEMPT,
+    LABEL_JOB,
+    LABEL_NAMESPACE,
+    LABEL_SITE_JOB,
+    LABEL_UID,
+    ORDER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class JobView:
     Attributes:
         owner: the uid of the job, or the name of the SiteJob, that it runs for.
         failed: reason and message once it has failed for good.
+        order: which work order a trainer holds.
     """
 
     namespace: str
@@ -57,7 +65,7 @@ class JobView:
     complete: bool
     failed: tuple[str, str] | None
     deleting: bool
-    active: int
+    order: str
 
 
 def view_pod(item: Mapping[str, Any]) -> PodView:
@@ -107,7 +115,7 @@ def view_job(item: Mapping[str, Any]) -> JobView:
         complete="Complete" in true or "SuccessCriteriaMet" in true,
         failed=(failed.get("reason", ""), failed.get("message", "")) if failed else None,
         deleting="deletionTimestamp" in metadata,
-        active=status.get("active", 0),
+        order=labels.get(ORDER, ""),
     )
 
 

@@ -1,0 +1,137 @@
+"""The hub role's process: everything put together."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fedward_operator import app, process
+from fedward_operator.hub.authority import HubAuthority
+from fedward_operator.hub.caches import WATCHED, HubCaches
+from fedward_operator.hub.observer import Observer
+from fedward_operator.hub.reconciler import COMPONENT, HubReconciler
+from fedward_operator.hub.settings import HubSettings
+from fedward_operator.hub.sites import SiteStatusReconciler
+from fedward_operator.hub.views import Key
+from fedward_operator.kube import kinds
+from fedward_operator.kube.access import Access
+from fedward_operator.kube.client import Client
+from fedward_operator.kube.controller import Controller
+from fedward_operator.kube.election import Election
+from fedward_operator.kube.informer import Informer
+from fedward_operator.metrics import JobSample, Metrics
+from fedward_operator.policy import conditions
+from fedward_protocol import probes
+
+LEASE = "fedward-hub"
+
+
+@dataclass(frozen=True, slots=True)
+class HubProcess:
+    """What the process was started with.
+
+    Attributes:
+        namespace: of the operator itself: its Lease is there.
+        me: tells this replica from others.
+        metrics: host:port of probes and metrics.
+        aggregator_address: host:port of a job's aggregator.
+    """
+
+    access: Access
+    settings: HubSettings
+    authority: HubAuthority
+    namespace: str
+    me: str
+    metrics: str
+    aggregator_address: Callable[[Key], str]
+
+
+async def serve(started: HubProcess, stop: asyncio.Event) -> None:
+    """Lead and reconcile until told to stop.
+
+    Raises:
+        LostError: another replica leads, or may by now.
+        AccessError, OSError: it cannot begin.
+    """
+    metrics, chance = Metrics("hub"), random.Random()  # noqa: S311 spreads repetitions, guards nothing
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    async with Client(started.access, COMPONENT, metrics.meter("hub")) as client:
+        jobs: Controller[Key] = Controller("FederatedJob", lambda key: hub.reconcile(key), meter=metrics, chance=chance)
+        sites: Controller[str] = Controller(
+            "FederatedSite", lambda name: status.reconcile(name), meter=metrics, chance=chance, workers=4
+        )
+        caches = HubCaches(lambda key: jobs.queue.add(key) if key[1] else None, sites.queue.add, now)
+        observer = Observer(
+            lambda: started.authority.own(now()),
+            started.aggregator_address,
+            started.settings.federation,
+            jobs.queue.add,
+            chance,
+        )
+        hub = HubReconciler(client, caches, observer, started.authority, started.settings, now)
+
+        def flipped(_: str) -> None:
+            for key in caches.jobs:
+                jobs.queue.add(key)
+
+        status = SiteStatusReconciler(client, caches, flipped, now)
+        informers = [
+            Informer(client, kind, getattr(caches, name), meter=metrics, chance=chance, selector=selector)
+            for name, (kind, selector) in WATCHED.items()
+        ]
+        own = app.OwnKinds(
+            client, {kinds.FEDERATED_JOB: caches.jobs, kinds.FEDERATED_SITE: caches.sites}, namespace=None
+        )
+        synced = [own.synced, *(informer.synced for informer in informers)]
+        health = process.Health(informers, own.is_deaf)
+        metrics.watch_queues(
+            lambda: [
+                ("FederatedJob", len(jobs.queue), jobs.queue.age_s),
+                ("FederatedSite", len(sites.queue), sites.queue.age_s),
+            ]
+        )
+        metrics.watch_caches(caches.sizes)
+        metrics.watch_jobs(lambda: _samples(caches, now()))
+        election = Election(client, started.namespace, LEASE, started.me, chance)
+        with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
+            health.obstacle = None  # a standby is ready to take over
+            if not await process.won(election, stop):
+                return
+            try:
+                await process.until_stopped(
+                    stop,
+                    [
+                        health.tick(),
+                        election.hold(),
+                        own.resync(),
+                        app.run(own, started.access, None, stop),
+                        *(informer.run() for informer in informers),
+                        process.after(synced, jobs),
+                        process.after(synced, sites),
+                    ],
+                )
+            finally:
+                await observer.close()
+            await election.release()
+
+
+def _samples(caches: HubCaches, now: datetime) -> Iterator[JobSample]:
+    for view in caches.jobs.values():
+        job = view.read()
+        said = job["status"]
+        created = conditions.read_time(job["metadata"].get("creationTimestamp"))
+        yield JobSample(
+            namespace=view.key[0],
+            name=view.key[1],
+            state=said.get("state", "Pending"),
+            round=said.get("round", 0),
+            rounds=job["spec"]["rounds"]["count"],
+            age_s=(now - created).total_seconds() if created else 0.0,
+            sites=tuple((site["name"], site["state"], site.get("round", 0)) for site in said.get("sites") or ()),
+        )

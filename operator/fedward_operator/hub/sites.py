@@ -1,0 +1,79 @@
+"""Makes a FederatedSite's status say whether the site can be heard, and what it offers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from fedward_operator.api.meta import API_VERSION
+from fedward_operator.api.site import FederatedSiteStatus
+from fedward_operator.hub.caches import HubCaches
+from fedward_operator.hub.views import HEARD_FOR, Heartbeat, SiteView
+from fedward_operator.kube import kinds
+from fedward_operator.kube.client import Client
+from fedward_operator.kube.errors import ApiError
+from fedward_operator.policy import conditions, naming
+from fedward_operator.policy.conditions import Finding
+
+
+def site_status(site: SiteView, beat: Heartbeat | None, now: datetime) -> dict[str, Any]:
+    """Write the status, defaults and all."""
+    if beat is None:
+        finding = Finding("Connected", False, "NeverHeard", "the site's operator has not been heard yet")
+    elif now - beat.heard > HEARD_FOR:
+        finding = Finding("Connected", False, "HeartbeatMissed", "the site's operator is not heard any more")
+    else:
+        finding = Finding("Connected", True, "Heard")
+    before = site.status.get("conditions") or ()
+    document: dict[str, Any] = {
+        "observedGeneration": site.generation,
+        "conditions": conditions.join(before, [finding], site.generation, now),
+    }
+    if beat is not None:
+        document |= {"version": beat.version, "gpus": beat.gpus, "datasets": beat.datasets}
+        if not finding.holds:
+            document["lastSeen"] = conditions.show_time(beat.heard)
+    checked = FederatedSiteStatus.model_validate(document)
+    written: dict[str, Any] = json.loads(checked.model_dump_json(by_alias=True, exclude_none=True))
+    return written
+
+
+class SiteStatusReconciler:
+    """Reconciles FederatedSites."""
+
+    def __init__(
+        self, client: Client, caches: HubCaches, flipped: Callable[[str], None], now: Callable[[], datetime]
+    ) -> None:
+        """Make one; `flipped` is told of a site that has come or gone."""
+        self._client, self._caches, self._flipped, self._now = client, caches, flipped, now
+        self._connected: dict[str, bool] = {}
+
+    async def reconcile(self, name: str) -> float | None:
+        """Make one site's status right; return when it will change by time alone."""
+        site = self._caches.sites.get(("", name))
+        if site is None:
+            if self._connected.pop(name, None) is not None:
+                self._flipped(name)
+            return None
+        now = self._now()
+        beat = self._caches.heartbeats.get((naming.mailbox(name), naming.HEARTBEAT))
+        after = site_status(site, beat, now)
+        connected = conditions.holds(after["conditions"], "Connected")
+        if self._connected.get(name) != connected:
+            self._connected[name] = connected
+            self._flipped(name)
+        if after != site.status:
+            manifest = {
+                "apiVersion": API_VERSION,
+                "kind": kinds.FEDERATED_SITE.name,
+                "metadata": {"name": name, "uid": site.uid},
+                "status": after,
+            }
+            try:
+                await self._client.apply(kinds.FEDERATED_SITE, manifest, status=True)
+            except ApiError as error:
+                if not (error.is_gone or error.is_conflict):
+                    raise
+        return (beat.heard + HEARD_FOR - now).total_seconds() + 0.1 if beat is not None and connected else None

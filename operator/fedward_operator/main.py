@@ -1,0 +1,134 @@
+"""The operator's process: `fedward-operator hub` or `fedward-operator site`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from fedward_operator.kube.access import Access, AccessError, from_kubeconfig, in_cluster
+from fedward_operator.kube.election import LostError
+from fedward_protocol import logs
+
+_log = logging.getLogger(__name__)
+
+LOST, UNUSABLE = 1, 2
+"""Exit codes: another replica leads by now; it cannot start from what it was given."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one role until SIGTERM and return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    logs.configure("operator")
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_serve(chosen))
+    except LostError as error:
+        _log.critical(str(error))
+        return LOST
+    except (AccessError, OSError, ValueError) as error:
+        _log.critical(str(error))
+        return UNUSABLE
+    return 0
+
+
+async def _serve(chosen: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(kind, stop.set)
+    await (_hub(chosen, stop) if chosen.role == "hub" else _site(chosen, stop))
+    _log.info("stopped")
+
+
+def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+    from fedward_operator.hub import children, process
+    from fedward_operator.hub.authority import HubAuthority
+    from fedward_operator.hub.settings import HubSettings
+    from fedward_operator.policy import naming
+
+    settings = HubSettings(
+        federation=chosen.federation,
+        door=chosen.door,
+        aggregator_image=chosen.aggregator_image,
+        trainer_image=chosen.trainer_image,
+        storage_class=chosen.storage_class,
+        storage=chosen.storage,
+    )
+    started = process.HubProcess(
+        access=_access(chosen.kubeconfig),
+        settings=settings,
+        authority=HubAuthority.load(chosen.authority, chosen.federation),
+        namespace=chosen.namespace,
+        me=_me(),
+        metrics=chosen.metrics,
+        aggregator_address=lambda key: f"{naming.aggregator(key[1])}.{key[0]}.svc:{children.PORT}",
+    )
+    return process.serve(started, stop)
+
+
+def _site(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+    from fedward_operator.site import process
+    from fedward_operator.site.settings import SiteSettings
+
+    key = load_pem_private_key(chosen.signing_key.read_bytes(), None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"{chosen.signing_key} is no Ed25519 key")
+    settings = SiteSettings(
+        site=chosen.site,
+        federation=chosen.federation,
+        namespace=chosen.namespace,
+        trainer_image=chosen.trainer_image,
+        gateway=chosen.gateway,
+        gateway_ca=chosen.gateway_ca,
+    )
+    started = process.SiteProcess(
+        here=_access(chosen.kubeconfig),
+        hub=from_kubeconfig(chosen.hub_kubeconfig),
+        settings=settings,
+        key=key,
+        me=_me(),
+        metrics=chosen.metrics,
+    )
+    return process.serve(started, stop)
+
+
+def _access(kubeconfig: Path | None) -> Access:
+    return from_kubeconfig(kubeconfig) if kubeconfig is not None else in_cluster()
+
+
+def _me() -> str:
+    return f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fedward-operator", description=__doc__)
+    roles = parser.add_subparsers(dest="role", required=True)
+    hub = roles.add_parser("hub", help="runs FederatedJobs at the coordinating centre")
+    hub.add_argument("--door", required=True, metavar="HOST:PORT", help="where every site reaches the hub")
+    hub.add_argument("--authority", type=Path, required=True, help="folder of the federation's tls.crt and tls.key")
+    hub.add_argument("--aggregator-image", required=True, help="image of the aggregator")
+    hub.add_argument("--storage-class", help="StorageClass of the aggregators' claims")
+    hub.add_argument("--storage", default="20Gi", help="size of an aggregator's claim")
+    site = roles.add_parser("site", help="runs a hospital's part in them")
+    site.add_argument("--site", required=True, help="the hospital's name in the federation")
+    site.add_argument("--hub-kubeconfig", type=Path, required=True, help="the way to the hub's API server")
+    site.add_argument("--signing-key", type=Path, required=True, help="Ed25519 key that signs work orders, PEM")
+    site.add_argument("--gateway", required=True, metavar="HOST:PORT", help="where trainers find the gateway")
+    site.add_argument("--gateway-ca", default="fedward-federation-ca", help="ConfigMap whose ca.crt trainers believe")
+    for role in (hub, site):
+        role.add_argument("--federation", required=True, help="SPIFFE trust domain, and the domain of names")
+        role.add_argument("--namespace", required=True, help="the operator's own namespace")
+        role.add_argument("--trainer-image", required=True, help="image of the trainer")
+        role.add_argument("--kubeconfig", type=Path, help="for use outside a cluster")
+        role.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    return parser

@@ -1,0 +1,1 @@
+"""The site role: what a hospital's operator does."""

@@ -1,0 +1,67 @@
+"""Tells the hub that the site can be reached, and what it offers: a Lease in its mailbox, renewed every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from fedward_operator.api.policy import SitePolicySpec
+from fedward_operator.kube import kinds
+from fedward_operator.kube.client import Client
+from fedward_operator.kube.errors import ApiError, UnavailableError
+from fedward_operator.policy import naming
+
+_log = logging.getLogger(__name__)
+
+PERIOD_S = 5.0
+_DURATION_S = 15
+
+
+class Heartbeat:
+    """Renews one site's Lease."""
+
+    def __init__(
+        self, hub: Client, site: str, policy: Callable[[], SitePolicySpec | None], now: Callable[[], datetime]
+    ) -> None:
+        self._hub, self._site, self._policy, self._now = hub, site, policy, now
+
+    async def run(self) -> None:
+        """Renew until cancelled; a hub that is away is tried again the next time."""
+        failures = 0
+        while True:
+            try:
+                await self._hub.apply(kinds.LEASE, self._lease())
+                failures = 0
+            except (ApiError, UnavailableError) as error:
+                failures += 1
+                if failures == 1 or failures % 60 == 0:
+                    _log.warning("the hub does not hear us", extra={"error": str(error), "tries": failures})
+            await asyncio.sleep(PERIOD_S)
+
+    def _lease(self) -> dict[str, Any]:
+        policy = self._policy()
+        offer = {
+            "version": version("fedward"),
+            "gpus": policy.gpus.count if policy and policy.gpus else 0,
+            "datasets": [dataset.name for dataset in policy.datasets] if policy else [],
+        }
+        return {
+            "apiVersion": kinds.LEASE.api_version,
+            "kind": kinds.LEASE.name,
+            "metadata": {
+                "namespace": naming.mailbox(self._site),
+                "name": naming.HEARTBEAT,
+                "labels": {naming.LABEL_COMPONENT: "site"},
+                "annotations": {naming.OFFER: json.dumps(offer, separators=(",", ":"))},
+            },
+            "spec": {
+                "holderIdentity": self._site,
+                "leaseDurationSeconds": _DURATION_S,
+                "renewTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            },
+        }

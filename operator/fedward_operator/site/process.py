@@ -1,0 +1,146 @@
+"""The site role's process: everything put together. It goes on while the hub is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedward_operator import app, process
+from fedward_operator.kube import kinds
+from fedward_operator.kube.access import Access
+from fedward_operator.kube.client import Client
+from fedward_operator.kube.controller import Controller
+from fedward_operator.kube.election import Election
+from fedward_operator.kube.errors import ApiError, UnavailableError
+from fedward_operator.kube.informer import Informer
+from fedward_operator.metrics import Metrics
+from fedward_operator.mirror import Mirror
+from fedward_operator.policy import naming
+from fedward_operator.site import trainer
+from fedward_operator.site.caches import WATCHED, SiteCaches
+from fedward_operator.site.heartbeat import Heartbeat
+from fedward_operator.site.reconciler import COMPONENT, SiteReconciler
+from fedward_operator.site.settings import SiteSettings
+from fedward_protocol import probes
+
+_log = logging.getLogger(__name__)
+
+LEASE = "fedward-site-operator"
+_FENCE_AGAIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteProcess:
+    """What the process was started with.
+
+    Attributes:
+        here: the way to the hospital's API server.
+        hub: the way to the hub's.
+        key: signs work orders.
+        me: tells this replica from others.
+        metrics: host:port of probes and metrics.
+    """
+
+    here: Access
+    hub: Access
+    settings: SiteSettings
+    key: Ed25519PrivateKey
+    me: str
+    metrics: str
+
+
+async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
+    """Lead, mirror and reconcile until told to stop.
+
+    Raises:
+        LostError: another replica leads, or may by now.
+        AccessError, OSError: it cannot begin.
+    """
+    metrics, chance = Metrics("site"), random.Random()  # noqa: S311 spreads repetitions, guards nothing
+    settings, mailbox = started.settings, naming.mailbox(started.settings.site)
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    async with (
+        Client(started.here, COMPONENT, metrics.meter("site")) as here,
+        Client(started.hub, f"{COMPONENT}-{settings.site}", metrics.meter("hub")) as hub,
+    ):
+        parts: Controller[str] = Controller(
+            "SiteJob", lambda name: site.reconcile(name), meter=metrics, chance=chance, workers=1
+        )
+        mirrors: Controller[str] = Controller(
+            "Mirror", lambda name: mirror.reconcile(name), meter=metrics, chance=chance, workers=8
+        )
+
+        def look_at_all() -> None:
+            for _, name in caches.mirrored:
+                parts.queue.add(name)
+
+        caches = SiteCaches(lambda name: parts.queue.add(name) if name else None, look_at_all, mirrors.queue.add)
+        site = SiteReconciler(here, caches, started.key, settings, now)
+        mirror = Mirror(hub, here, caches.asked, caches.mirrored, mailbox, settings.namespace, caches.mirrored.put)
+        selector = {"labelSelector": f"{naming.LABEL_SIDE}=hub"}
+        asked = Informer(
+            hub, kinds.SITE_JOB, caches.asked, meter=metrics, chance=chance, namespace=mailbox, selector=selector
+        )
+        informers = [
+            Informer(
+                here,
+                kind,
+                getattr(caches, name),
+                meter=metrics,
+                chance=chance,
+                namespace=settings.namespace,
+                selector=selector,
+            )
+            for name, (kind, selector) in WATCHED.items()
+        ]
+        own = app.OwnKinds(
+            here, {kinds.SITE_JOB: caches.mirrored, kinds.SITE_POLICY: caches.policies}, settings.namespace
+        )
+        synced = [own.synced, *(informer.synced for informer in informers)]
+        health = process.Health([asked, *informers], own.is_deaf)
+        metrics.watch_queues(
+            lambda: [
+                ("SiteJob", len(parts.queue), parts.queue.age_s),
+                ("Mirror", len(mirrors.queue), mirrors.queue.age_s),
+            ]
+        )
+        metrics.watch_caches(caches.sizes)
+        election = Election(here, settings.namespace, LEASE, started.me, chance)
+        with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
+            health.obstacle = None  # a standby is ready to take over
+            if not await process.won(election, stop):
+                return
+            await process.until_stopped(
+                stop,
+                [
+                    health.tick(),
+                    election.hold(),
+                    own.resync(),
+                    app.run(own, started.here, settings.namespace, stop),
+                    asked.run(),
+                    *(informer.run() for informer in informers),
+                    _fence(here, settings),
+                    Heartbeat(hub, settings.site, site.policy, now).run(),
+                    process.after(synced, parts),
+                    process.after([own.synced, asked.synced], mirrors),
+                ],
+            )
+            await election.release()
+
+
+async def _fence(here: Client, settings: SiteSettings) -> None:
+    """Keep the trainers' network fenced, whoever takes the fence down."""
+    while True:
+        try:
+            await here.apply(kinds.NETWORK_POLICY, trainer.network_policy(settings))
+        except (ApiError, UnavailableError) as error:
+            _log.warning("cannot fence the trainers' network", extra={"error": str(error)})
+        await asyncio.sleep(_FENCE_AGAIN_S)
