@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.kube.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -49,9 +50,32 @@ def test_a_user_without_a_role_may_nothing_and_one_with_a_role_what_it_says(hub,
     assert "Forbidden" in kubectl("get", "secrets", "-n", namespace, kubeconfig=reader).stderr
 
 
-def test_a_jobs_pod_is_made_and_waits_for_a_node(kubectl, namespace):
-    kubectl("create", "job", "waits", "--image=example.org/none:1", "-n", namespace)
-    made = kubectl("wait", "--for=create", "pod", "-l", "job-name=waits", "-n", namespace, "--timeout=30s")
-    assert made.returncode == 0, made.stderr
-    phase = kubectl("get", "pod", "-l", "job-name=waits", "-n", namespace, "-o", "jsonpath={.items[0].status.phase}")
-    assert phase.stdout == "Pending"
+def pod_that_asks_for(gpus):
+    limits = {"nvidia.com/gpu": str(gpus)}
+    container = {"name": "main", "image": "example.org/none:1", "resources": {"limits": limits}}
+    return json.dumps(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
+    )
+
+
+def test_a_pod_runs_on_a_node_with_a_gpu(kubectl, namespace):
+    wait_until(
+        "a pod is accepted",
+        lambda: kubectl("apply", "-n", namespace, "-f", "-", manifest=pod_that_asks_for(1)),
+        is_it=lambda done: done.returncode == 0,  # its namespace's service account comes a moment after it
+    )
+    runs = kubectl("wait", "--for=condition=Ready", "pod/p", "-n", namespace, "--timeout=30s")
+    assert runs.returncode == 0, runs.stderr
+
+
+def test_a_pod_that_asks_for_more_gpus_than_there_are_waits(kubectl, namespace):
+    wait_until(
+        "a pod is accepted",
+        lambda: kubectl("apply", "-n", namespace, "-f", "-", manifest=pod_that_asks_for(99)),
+        is_it=lambda done: done.returncode == 0,
+    )
+    condition = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"
+    said = wait_until(
+        "the scheduler says why", lambda: kubectl("get", "pod", "p", "-n", namespace, "-o", condition).stdout
+    )
+    assert "Insufficient nvidia.com/gpu" in said

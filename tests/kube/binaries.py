@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.kube.build import cache
 
-NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl")
 MISSING = "no Kubernetes binaries: run `make kube` (takes Go), or set KUBEBUILDER_ASSETS"
 
 

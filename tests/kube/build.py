@@ -27,6 +27,9 @@ PACKAGES: Mapping[str, str] = {
 }
 """Binary to Go package, in the order in which building is cheapest."""
 
+KWOK = ("kwok", "sigs.k8s.io/kwok", "v0.8.0", "sigs.k8s.io/kwok/cmd/kwok")
+"""Binary, module, version and package of what plays the nodes; a module of its own, with libraries of its own."""
+
 
 def cache() -> Path:
     """Give the folder of the built binaries, outside any checkout."""
@@ -53,6 +56,21 @@ def build(folder: Path, say: Callable[[str], object]) -> None:
             started = time.monotonic()
             _build_one(_module(folder), package, target)
             say(f"built {name} in {time.monotonic() - started:.0f} s")
+
+        _build_kwok(folder, say)
+
+
+def _build_kwok(folder: Path, say: Callable[[str], object]) -> None:
+    name, required, version, package = KWOK
+    if (folder / "bin" / name).exists():
+        return
+    started = time.monotonic()
+    module = folder / name
+    module.mkdir(exist_ok=True)
+    (module / "go.mod").write_text("module fedward.io/kwok\n")
+    _go(module, "get", f"{required}@{version}")
+    _build_one(module, package, folder / "bin" / name)
+    say(f"built {name} in {time.monotonic() - started:.0f} s")
 
 
 def _build_one(module: Path, package: str, target: Path) -> None:

@@ -10,9 +10,11 @@ import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.kube.certificates import ClusterAuthority
 from tests.kube.component import Component
+from tests.kube.nodes import STAGES, node
 
 _READY_S = 60.0
 _ADMINISTRATORS = ("system:masters",)
@@ -25,7 +27,7 @@ class ControlPlane:
         folder.mkdir(parents=True, exist_ok=True)
         self._binaries, self._folder = binaries, folder
         self._authority = ClusterAuthority(folder / "pki", datetime.now(UTC))
-        self._etcd_port, self._peer_port, self._port = _free_ports(3)
+        self._etcd_port, self._peer_port, self._port = free_ports(3)
         self._serving = self._authority.server()
         self._running: dict[str, Component] = {}
         self._admin = self._authority.client("admin", _ADMINISTRATORS)
@@ -82,6 +84,36 @@ class ControlPlane:
             "--secure-port=0",
         )
 
+    def start_scheduler(self) -> None:
+        """Start the scheduler."""
+        self._start(
+            *("kube-scheduler", f"--kubeconfig={self.admin_kubeconfig}", "--leader-elect=false", "--secure-port=0"),
+        )
+
+    def start_nodes(self, *names: str, gpus: int = 8) -> None:
+        """Make nodes without machines, on which every pod runs at once and until a test ends it."""
+        stages = self._folder / "stages.yaml"
+        stages.write_text(STAGES)
+        self._start(
+            *("kwok", f"--kubeconfig={self.admin_kubeconfig}", f"--config={stages}"),
+            *("--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40"),
+        )
+        for name in names:
+            self.request("POST", "/api/v1/nodes", node(name, gpus))
+
+    def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:
+        """Ask the API server something, as the administrator.
+
+        Raises:
+            urllib.error.HTTPError: it says no.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.url}{path}", data=data, method=method, headers={"Content-Type": content_type}
+        )
+        with urllib.request.urlopen(request, context=self._context(), timeout=30) as answer:
+            return json.loads(answer.read())
+
     def stop(self) -> None:
         """End every process, the last one started first."""
         while self._running:
@@ -111,16 +143,20 @@ class ControlPlane:
         return component
 
     def _is_ready(self) -> bool:
-        context = ssl.create_default_context(cafile=str(self._authority.ca))
-        context.load_cert_chain(*self._admin)
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", context=context, timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/readyz", context=self._context(), timeout=5) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self._authority.ca))
+        context.load_cert_chain(*self._admin)
+        return context
 
-def _free_ports(count: int) -> list[int]:
+
+def free_ports(count: int) -> list[int]:
+    """Find TCP ports that nobody listens on."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

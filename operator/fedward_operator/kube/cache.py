@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
+
+_log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 Key = tuple[str, str]
@@ -68,7 +71,11 @@ class Cache(Generic[View]):
         if known is not None and int(known) >= int(version):
             return  # heard of before: a list may be behind a watch
         self._forget(key)
-        view = self._view(item)
+        try:
+            view = self._view(item)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            _log.warning("an object cannot be read; it counts as not there", extra={"key": key, "error": repr(error)})
+            return
         self._views[key], self._versions[key] = view, version
         family = self._belongs_to(view)
         if family is not None:

@@ -159,7 +159,7 @@ class Client:
         accept = _METADATA_LIST if kind.metadata_only else None
         while True:
             page = await self._send("list", "GET", kind.path(namespace), query=query, accept=accept)
-            yield page["items"], page["metadata"]["resourceVersion"]
+            yield page["items"] or [], page["metadata"]["resourceVersion"]
             following = page["metadata"].get("continue")
             if not following:
                 return

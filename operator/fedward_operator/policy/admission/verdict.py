@@ -1,4 +1,4 @@
-"""What a policy says of a SiteJob. Every message goes to the researcher, and says nothing the hospital keeps to itself."""
+"""What a policy says of a SiteJob. Messages go to the researcher, and say nothing that the hospital keeps to itself."""
 
 from __future__ import annotations
 

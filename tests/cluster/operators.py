@@ -1,0 +1,251 @@
+"""The operator's own processes for tests, each with exactly the rights that it is installed with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.kube.control_plane import ControlPlane, free_ports
+from tests.kube.waiting import wait_until
+
+from fedward_protocol.pki import Authority
+
+ROOT = Path(__file__).resolve().parents[2]
+FEDERATION = "fed.example.org"
+HUB_NAMESPACE = "fedward-system"
+GROUP = "/apis/fedward.io/v1alpha1"
+
+
+class Operator:
+    """One process, its log and its metrics."""
+
+    def __init__(
+        self, folder: Path, name: str, arguments: list[str], environment: dict[str, str] | None = None
+    ) -> None:
+        self._port = free_ports(1)[0]
+        self.log = folder / f"{name}.log"
+        command = [sys.executable, "-m", "fedward_operator", *arguments, f"--metrics=127.0.0.1:{self._port}"]
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
+            )
+
+    def get(self, path: str) -> str | None:
+        """Ask for /metrics, /readyz or /healthz; None while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return f"{error.code} {error.read().decode()}"
+        except OSError:
+            return None
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum a metric's samples that have these labels."""
+        total = 0.0
+        for line in (self.get("/metrics") or "").splitlines():
+            match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+            if match and all(f'{key}="{value}"' in (match[1] or "") for key, value in labels.items()):
+                total += float(match[2])
+        return total
+
+    def kill(self) -> None:
+        """End it as the kernel does."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+class Federation:
+    """A hub and hospitals of one test: namespaces, rights, keys and operators."""
+
+    def __init__(self, hub: ControlPlane, hospital: ControlPlane, folder: Path, number: int) -> None:
+        self.hub, self.hospital, self.folder = hub, hospital, folder
+        self.namespace, self.system = f"research-{number}", f"{HUB_NAMESPACE}-{number}"
+        self._number = number
+        self.running: list[Operator] = []
+        self._authority = folder / "authority"
+        self._authority.mkdir()
+        authority = Authority.create(FEDERATION, datetime.now(UTC))
+        (self._authority / "tls.crt").write_bytes(authority.ca_pem)
+        (self._authority / "tls.key").write_bytes(authority.key_pem)
+        self._key = folder / "signing.key"
+        self._key.write_bytes(
+            Ed25519PrivateKey.generate().private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        for name in (self.namespace, self.system):
+            make(hub, "/api/v1/namespaces", {"metadata": {"name": name}})
+        self.hub_user = f"fedward-hub-{number}"
+        for document in yaml.safe_load_all((ROOT / "operator/rbac/hub.yaml").read_text()):
+            grant(hub, document, self.hub_user, self.system, number)
+
+    def site_name(self, site: str) -> str:
+        """Name a site so that no other test has one of that name."""
+        return f"{site}-{self._number}"
+
+    def invite(self, site: str, policy: dict | None = None) -> str:
+        """Make a FederatedSite, its mailbox and its rights, and the hospital's namespace; return its name."""
+        name = self.site_name(site)
+        make(self.hub, f"{GROUP}/federatedsites", resource("FederatedSite", name, None, {}))
+        make(self.hub, "/api/v1/namespaces", {"metadata": {"name": f"fedward-site-{name}"}})
+        mailbox = yaml.safe_load((ROOT / "operator/rbac/mailbox.yaml").read_text())
+        grant(self.hub, mailbox, f"site-{name}", f"fedward-site-{name}", self._number)
+        make(self.hospital, "/api/v1/namespaces", {"metadata": {"name": name}})
+        rights = yaml.safe_load((ROOT / "operator/rbac/site.yaml").read_text())
+        grant(self.hospital, rights, f"operator-{name}", name, self._number)
+        if policy is not None:
+            make(self.hospital, f"{GROUP}/namespaces/{name}/sitepolicies", resource("SitePolicy", name, name, policy))
+        make_volume(self.hospital, name, "scans")
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        claims = f"/api/v1/namespaces/{name}/persistentvolumeclaims"
+        make(self.hospital, claims, {"metadata": {"name": "scans"}, "spec": spec})
+        return name
+
+    def start_hub(self, environment: dict[str, str] | None = None) -> Operator:
+        """Start an operator in the hub role."""
+        return self._start(
+            f"hub-{len(self.running)}",
+            [
+                *("hub", f"--kubeconfig={self.hub.kubeconfig(self.hub_user)}", f"--namespace={self.system}"),
+                *(f"--federation={FEDERATION}", "--door=hub.example.org:443", f"--authority={self._authority}"),
+                *("--aggregator-image=example.org/aggregator:1", "--trainer-image=example.org/trainer:1"),
+            ],
+            environment,
+        )
+
+    def start_site(self, name: str, environment: dict[str, str] | None = None) -> Operator:
+        """Start an operator in the site role."""
+        return self._start(
+            f"{name}-{len(self.running)}",
+            [
+                *("site", f"--site={name}", f"--namespace={name}", f"--federation={FEDERATION}"),
+                f"--kubeconfig={self.hospital.kubeconfig(f'operator-{name}')}",
+                f"--hub-kubeconfig={self.hub.kubeconfig(f'site-{name}')}",
+                *(f"--signing-key={self._key}", "--trainer-image=example.org/trainer:1", "--gateway=gateway:8443"),
+            ],
+            environment,
+        )
+
+    def heartbeat(self, name: str) -> None:
+        """Beat once for a site that runs no operator."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        labels = {"fedward.io/component": "site"}
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "fedward-site", "labels": labels},
+            "spec": {"holderIdentity": name, "renewTime": now},
+        }
+        path = (
+            f"/apis/coordination.k8s.io/v1/namespaces/fedward-site-{name}/leases/fedward-site?fieldManager=t&force=true"
+        )
+        self.hub.request("PATCH", path, lease, "application/apply-patch+yaml")
+
+    def submit(self, name: str, sites: list[str], *, volume: bool = True, **spec: object) -> None:
+        """Apply a FederatedJob, with a volume for its aggregator."""
+        if volume:
+            make_volume(self.hub, self.namespace, f"{name}-aggregator")
+        make(self.hub, f"{GROUP}/namespaces/{self.namespace}/federatedjobs", self.job(name, sites, **spec))
+
+    def job(self, name: str, sites: list[str], **spec: object) -> dict:
+        """Make a small FederatedJob."""
+        wanted = {
+            "model": {"network": {"name": "UNet"}},
+            "data": {"dataset": "brats"},
+            "sites": {"names": sites},
+            "rounds": {"count": 3},
+            "resources": {"gpu": {"count": 1}, "memory": "4Gi"},
+        }
+        return resource("FederatedJob", name, self.namespace, wanted | spec)
+
+    def found(self, name: str) -> dict:
+        """Read a FederatedJob."""
+        return self.hub.request("GET", f"{GROUP}/namespaces/{self.namespace}/federatedjobs/{name}")
+
+    def condition(self, name: str, kind: str) -> dict:
+        """Read one of its conditions, empty if it is not there."""
+        said = self.found(name).get("status", {}).get("conditions", [])
+        return next((each for each in said if each["type"] == kind), {})
+
+    def wait_for(self, name: str, kind: str, status: str, reason: str | None = None, seconds: float = 30.0) -> dict:
+        """Wait for a condition of a FederatedJob."""
+        return wait_until(
+            f"{name}: {kind}={status} {reason or ''}",
+            lambda: self.condition(name, kind),
+            seconds,
+            lambda seen: seen.get("status") == status and reason in (None, seen["reason"]),
+        )
+
+    def logs(self) -> str:
+        """Read what every operator said."""
+        return "".join(f"---- {operator.log.name}\n{operator.log.read_text()}" for operator in self.running)
+
+    def stop(self) -> None:
+        """End every operator."""
+        for operator in self.running:
+            if operator.process.poll() is None:
+                operator.kill()
+
+    def _start(self, name: str, arguments: list[str], environment: dict[str, str] | None) -> Operator:
+        operator = Operator(self.folder, name, arguments, environment or {})
+        self.running.append(operator)
+        return operator
+
+
+def resource(kind: str, name: str, namespace: str | None, spec: object) -> dict:
+    """Make a custom resource."""
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": "fedward.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def make(plane: ControlPlane, path: str, document: dict) -> dict:
+    """Create an object."""
+    return plane.request("POST", path, document)
+
+
+def make_volume(plane: ControlPlane, namespace: str, claim: str) -> None:
+    """Make the volume that a claim will be bound to."""
+    spec = {
+        "capacity": {"storage": "100Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": f"/nowhere/{namespace}/{claim}"},
+        "claimRef": {"namespace": namespace, "name": claim},
+    }
+    make(plane, "/api/v1/persistentvolumes", {"metadata": {"name": f"{namespace}-{claim}"}, "spec": spec})
+
+
+def grant(plane: ControlPlane, role: dict, user: str, namespace: str, number: int) -> None:
+    """Create a role and bind it to a user."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    role = json.loads(json.dumps(role))
+    within = "" if role["kind"] == "ClusterRole" else f"/namespaces/{namespace}"
+    if not within:
+        role["metadata"]["name"] += f"-{number}"
+    make(plane, f"{rbac}{within}/{role['kind'].lower()}s", role)
+    binding = {
+        "metadata": {"name": role["metadata"]["name"]},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role["kind"], "name": role["metadata"]["name"]},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }
+    make(plane, f"{rbac}{within}/{role['kind'].lower()}bindings", binding)
