@@ -47,6 +47,8 @@ def status_message(body: bytes) -> tuple[str, str, float | None]:
     try:
         document = json.loads(body)
         wait = (document.get("details") or {}).get("retryAfterSeconds")
-        return document.get("reason") or "", document.get("message") or "", wait
-    except (ValueError, AttributeError):
+        reason, message = document.get("reason") or "", document.get("message") or ""
+    except (ValueError, AttributeError, RecursionError):
         return "", body[:200].decode(errors="replace"), None
+    is_wait = isinstance(wait, int | float) and not isinstance(wait, bool) and wait >= 0
+    return str(reason), str(message), wait if is_wait else None
