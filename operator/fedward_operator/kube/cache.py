@@ -70,12 +70,13 @@ class Cache(Generic[View]):
         known = self._versions.get(key)
         if known is not None and int(known) >= int(version):
             return  # heard of before: a list may be behind a watch
-        self._forget(key)
         try:
             view = self._view(item)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 others write these, and one of them must not stop the informer
             _log.warning("an object cannot be read; it counts as not there", extra={"key": key, "error": repr(error)})
+            self.drop(key)
             return
+        self._forget(key)
         self._views[key], self._versions[key] = view, version
         family = self._belongs_to(view)
         if family is not None:

@@ -75,17 +75,17 @@ class Informer:
             try:
                 if version is None:
                     version = await self._list()
+                heard = False
                 async for kind, item in self._source.watch(self.kind, self._namespace, self._selector, version):
                     self._turn()
-                    self._failures = 0
+                    heard, self._failures = True, 0
                     version = item["metadata"]["resourceVersion"]
                     self._take_in(kind, item)
                 # Ends by itself every few minutes; the next one goes on at the version reached.
-            except ExpiredError:
-                version = None
-                self._meter.restarted(self.kind.plural, "expired")
-            except (ApiError, UnavailableError) as error:
-                if isinstance(error, ApiError) and error.code == 410:
+                if not heard:
+                    raise UnavailableError("the watch ended without a word")
+            except (ApiError, ExpiredError, UnavailableError) as error:
+                if isinstance(error, ExpiredError) or (isinstance(error, ApiError) and error.code == 410):
                     version = None
                 await self._pause(error)
 
@@ -108,9 +108,9 @@ class Informer:
         elif kind != "BOOKMARK":
             self.cache.put(item)
 
-    async def _pause(self, error: ApiError | UnavailableError) -> None:
+    async def _pause(self, error: ApiError | ExpiredError | UnavailableError) -> None:
         self._failures += 1
-        self._meter.restarted(self.kind.plural, str(error.code) if isinstance(error, ApiError) else "unavailable")
+        self._meter.restarted(self.kind.plural, _cause(error))
         wait = _BACKOFF.after(self._failures, self._chance)
         if isinstance(error, ApiError) and error.retry_after_s is not None:
             wait = max(wait, min(error.retry_after_s, _BACKOFF.cap))
@@ -120,3 +120,9 @@ class Informer:
 
     def _turn(self) -> None:
         self.last_turn = time.monotonic()
+
+
+def _cause(error: ApiError | ExpiredError | UnavailableError) -> str:
+    if isinstance(error, ApiError):
+        return str(error.code)
+    return "expired" if isinstance(error, ExpiredError) else "unavailable"
