@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from tests.cluster.operators import ROOT, Federation
+from tests.cluster.operators import POLICY, ROOT, Federation, jobs
 from tests.kube.binaries import MISSING, binaries
 from tests.kube.control_plane import ControlPlane
+from tests.kube.waiting import wait_until
 
 _numbers = itertools.count()
 
@@ -72,6 +73,17 @@ def federation(with_kinds, tmp_path):
     finally:
         made.stop()
         sys.stderr.write(made.logs())  # pytest shows it where a test failed
+
+
+@pytest.fixture
+def running(federation):
+    """A job "brain" that runs at the hub and at one hospital: federation, site, the two operators."""
+    north = federation.invite("north", POLICY)
+    hub, site = federation.start_hub(), federation.start_site(north)
+    federation.submit("brain", [north])
+    federation.wait_for("brain", "Running", "True")
+    wait_until("a trainer", lambda: jobs(federation.hospital, north))
+    return federation, north, hub, site
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -27,6 +26,14 @@ HUB_NAMESPACE = "fedward-system"
 GROUP = "/apis/fedward.io/v1alpha1"
 
 
+POLICY = {
+    "datasets": [{"name": "brats", "volume": {"persistentVolumeClaim": {"claimName": "scans"}}}],
+    "gpus": {"count": 1, "nodeSelector": {"type": "kwok"}},
+    "concurrency": 4,
+}
+"""What the hospitals of these tests allow, unless told otherwise."""
+
+
 class Operator:
     """One process, its log and its metrics."""
 
@@ -35,7 +42,8 @@ class Operator:
     ) -> None:
         self._port = free_ports(1)[0]
         self.log = folder / f"{name}.log"
-        command = [sys.executable, "-m", "fedward_operator", *arguments, f"--metrics=127.0.0.1:{self._port}"]
+        module = ["tests.cluster.crashing", *map(str, crash)] if crash else ["fedward_operator"]
+        command = [sys.executable, "-m", *module, *arguments, f"--metrics=127.0.0.1:{self._port}"]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
@@ -122,8 +130,8 @@ class Federation:
         make(self.hospital, claims, {"metadata": {"name": "scans"}, "spec": spec})
         return name
 
-    def start_hub(self, environment: dict[str, str] | None = None) -> Operator:
-        """Start an operator in the hub role."""
+    def start_hub(self, crash: tuple[str, int] | None = None) -> Operator:
+        """Start an operator in the hub role; one with `crash` dies before or after its n-th write."""
         return self._start(
             f"hub-{len(self.running)}",
             [
@@ -131,10 +139,10 @@ class Federation:
                 *(f"--federation={FEDERATION}", "--door=hub.example.org:443", f"--authority={self._authority}"),
                 *("--aggregator-image=example.org/aggregator:1", "--trainer-image=example.org/trainer:1"),
             ],
-            environment,
+            crash,
         )
 
-    def start_site(self, name: str, environment: dict[str, str] | None = None) -> Operator:
+    def start_site(self, name: str, crash: tuple[str, int] | None = None) -> Operator:
         """Start an operator in the site role."""
         return self._start(
             f"{name}-{len(self.running)}",
@@ -144,7 +152,7 @@ class Federation:
                 f"--hub-kubeconfig={self.hub.kubeconfig(f'site-{name}')}",
                 *(f"--signing-key={self._key}", "--trainer-image=example.org/trainer:1", "--gateway=gateway:8443"),
             ],
-            environment,
+            crash,
         )
 
     def heartbeat(self, name: str) -> None:
@@ -179,6 +187,11 @@ class Federation:
         }
         return resource("FederatedJob", name, self.namespace, wanted | spec)
 
+    def patch(self, name: str, spec: dict) -> None:
+        """Change a FederatedJob's spec."""
+        path = f"{GROUP}/namespaces/{self.namespace}/federatedjobs/{name}"
+        self.hub.request("PATCH", path, {"spec": spec}, "application/merge-patch+json")
+
     def found(self, name: str) -> dict:
         """Read a FederatedJob."""
         return self.hub.request("GET", f"{GROUP}/namespaces/{self.namespace}/federatedjobs/{name}")
@@ -206,9 +219,23 @@ class Federation:
         for operator in self.running:
             if operator.process.poll() is None:
                 operator.kill()
+        for job in self.hub.request("GET", f"{GROUP}/federatedjobs")["items"]:
+            self._remove(f"{GROUP}/namespaces/{job['metadata']['namespace']}/federatedjobs/{job['metadata']['name']}")
+        for site in self.hub.request("GET", f"{GROUP}/federatedsites")["items"]:
+            self._remove(f"{GROUP}/federatedsites/{site['metadata']['name']}")
 
-    def _start(self, name: str, arguments: list[str], environment: dict[str, str] | None) -> Operator:
-        operator = Operator(self.folder, name, arguments, environment or {})
+    def _remove(self, path: str) -> None:
+        """Delete what the next test's operators would otherwise look after."""
+        free = {"metadata": {"finalizers": None}}
+        try:
+            self.hub.request("PATCH", path, free, "application/merge-patch+json")
+            self.hub.request("DELETE", path)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+
+    def _start(self, name: str, arguments: list[str], crash: tuple[str, int] | None) -> Operator:
+        operator = Operator(self.folder, name, arguments, crash)
         self.running.append(operator)
         return operator
 
@@ -222,6 +249,61 @@ def resource(kind: str, name: str, namespace: str | None, spec: object) -> dict:
 def make(plane: ControlPlane, path: str, document: dict) -> dict:
     """Create an object."""
     return plane.request("POST", path, document)
+
+
+def names(plane: ControlPlane, path: str) -> list[str]:
+    """Name the objects of a collection."""
+    return [item["metadata"]["name"] for item in plane.request("GET", path)["items"]]
+
+
+def jobs(plane: ControlPlane, namespace: str) -> list[str]:
+    """Name a namespace's Jobs."""
+    return names(plane, f"/apis/batch/v1/namespaces/{namespace}/jobs")
+
+
+def site_jobs(plane: ControlPlane, namespace: str) -> list[str]:
+    """Name a namespace's SiteJobs."""
+    return names(plane, f"{GROUP}/namespaces/{namespace}/sitejobs")
+
+
+def the_pod(plane: ControlPlane, namespace: str, component: str) -> dict:
+    """Wait for the one pod of a component that has not ended, and that a node has, and return it."""
+    path = f"/api/v1/namespaces/{namespace}/pods?labelSelector=fedward.io/component={component}"
+
+    def look() -> list[dict]:
+        pods = plane.request("GET", path)["items"]
+        return [
+            pod for pod in pods if pod["status"].get("phase") == "Running" and pod["status"].get("containerStatuses")
+        ]
+
+    return wait_until(f"a pod of the {component} runs in {namespace}", look)[0]
+
+
+def set_status(plane: ControlPlane, pod: dict, **status: object) -> None:
+    """Say of a pod what a kubelet would."""
+    metadata = pod["metadata"]
+    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
+    plane.request("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+
+def container(pod: dict, **state: object) -> list[dict]:
+    """Make the status of a pod's container that is in this state."""
+    first = pod["spec"]["containers"][0]
+    ready = {"ready": False, "restartCount": 0, "imageID": "", "image": first["image"]}
+    return [{"name": first["name"], "state": state} | ready]
+
+
+def end_pod(plane: ControlPlane, pod: dict, code: int, reason: str = "Error", message: str = "") -> None:
+    """End a pod as a container that exits does."""
+    ended = {"exitCode": code, "reason": reason if code else "Completed", "message": message}
+    phase = "Failed" if code else "Succeeded"
+    set_status(
+        plane,
+        pod,
+        phase=phase,
+        containerStatuses=container(pod, terminated=ended),
+        conditions=[{"type": "Ready", "status": "False"}],
+    )
 
 
 def make_volume(plane: ControlPlane, namespace: str, claim: str) -> None:

@@ -101,8 +101,10 @@ class ControlPlane:
         for name in names:
             self.request("POST", "/api/v1/nodes", node(name, gpus))
 
-    def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:
-        """Ask the API server something, as the administrator.
+    def request(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json", user: str = ""
+    ) -> Any:
+        """Ask the API server something, as the administrator or as somebody else.
 
         Raises:
             urllib.error.HTTPError: it says no.
@@ -111,6 +113,8 @@ class ControlPlane:
         request = urllib.request.Request(
             f"{self.url}{path}", data=data, method=method, headers={"Content-Type": content_type}
         )
+        if user:
+            request.add_header("Impersonate-User", user)
         with urllib.request.urlopen(request, context=self._context(), timeout=30) as answer:
             return json.loads(answer.read())
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from fedward_operator.api import ConfigMap, FederatedJob, FederatedSite
-from fedward_operator.api.job import FederatedJobSpec
+from fedward_operator.api.job import FederatedJobSpec, SiteSelection
 from fedward_operator.api.meta import API_VERSION, Metadata
 from fedward_operator.api.site_job import LONGEST_PLAN
 from fedward_operator.hub import children, status
@@ -211,6 +211,27 @@ class HubReconciler:
             for site in self._caches.sites.values()
         ]
 
+    async def _keep_plan(self, owner: Owner, spec: FederatedJobSpec, plan: _Named) -> _Named | Problem:
+        """Write the plan where it is missing: first, because everything else, and an operator to come, goes by it."""
+        if not self._is_missing(self._caches.plans, owner, naming.plan(owner.name)):
+            return plan
+        if plan.text is None:
+            made = await self._remake(owner, spec, plan)
+            if isinstance(made, Problem):
+                return made
+            plan = made
+        await self._client.apply(kinds.CONFIG_MAP, children.plan_map(owner, plan.text or ""), force=False)
+        return plan
+
+    async def _remake(self, owner: Owner, spec: FederatedJobSpec, plan: _Named) -> _Named | Problem:
+        """Make a plan again that somebody has deleted; it has to come out as it was."""
+        selection = SiteSelection(names=plan.sites)
+        made = await self._make_plan(owner, spec.model_copy(update={"sites": selection}))
+        if isinstance(made, Problem) or made.digest == plan.digest:
+            return made
+        text = f'the ConfigMap "{naming.plan(owner.name)}" is gone and cannot be made again as it was'
+        return Problem("PlanLost", text)
+
     async def _text(self, owner: Owner, plan: _Named) -> str:
         if plan.text is not None:
             return plan.text
@@ -226,6 +247,11 @@ class HubReconciler:
         """Write and delete what differs; return why a write was refused for good."""
         if decision.stage in (Stage.SUSPENDED, Stage.FAILED):
             await self._stop(owner, spec, plan, decision)
+        if decision.stage in (Stage.WAITING, Stage.SUSPENDED, Stage.RUNNING):
+            kept = await self._keep_plan(owner, spec, plan)
+            if isinstance(kept, Problem):
+                return kept
+            plan = kept
         if decision.stage is not Stage.RUNNING:
             return None
         if naming.FINALIZER not in job["metadata"].get("finalizers", ()):
@@ -245,11 +271,6 @@ class HubReconciler:
         for old in caches.aggregators.of(key):
             if old.attempt < attempt and not old.deleting:
                 await self._client.delete(kinds.JOB, old.namespace, old.name, old.uid)
-        if self._is_missing(caches.plans, owner, naming.plan(owner.name)):
-            # First, because it is what every other child, and an operator that takes over, goes by.
-            text = await self._text(owner, plan)
-            await self._client.apply(kinds.CONFIG_MAP, children.plan_map(owner, text), force=False)
-            plan = plan._replace(text=text)
         writes: list[Coroutine[Any, Any, object]] = []
         if self._is_missing(caches.claims, owner, naming.aggregator(owner.name)):
             writes.append(self._client.apply(kinds.CLAIM, children.claim(owner, self._settings), force=False))
