@@ -42,11 +42,18 @@ class Election:
         self._client, self._namespace, self._name, self._me = client, namespace, name, me
         self._chance, self._now = chance, now
         self._seen: tuple[str, float] = ("", 0.0)
+        self._taken = False
+        self._renewed_at = 0.0
 
     async def win(self) -> None:
         """Wait until the Lease is ours."""
-        while not await self._try():  # noqa: ASYNC110 the API server has no event for it
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        # An answer that took too long may tell of a Lease that has run out since.
+        while not await self._try() or loop.time() - began >= GIVE_UP_S:
             await asyncio.sleep(RENEW_S * self._chance.uniform(0.5, 1.0))
+            began = loop.time()
+        self._renewed_at = began
         _log.info("leading", extra={"lease": f"{self._namespace}/{self._name}", "as": self._me})
 
     async def hold(self) -> None:
@@ -56,25 +63,26 @@ class Election:
             LostError: it could not be renewed in time, or another has it.
         """
         loop = asyncio.get_running_loop()
-        renewed_at = loop.time()
         while True:
             await asyncio.sleep(RENEW_S)
             began = loop.time()
             try:
-                async with asyncio.timeout(max(renewed_at + GIVE_UP_S - began, 0.1)):
+                async with asyncio.timeout(max(self._renewed_at + GIVE_UP_S - began, 0.1)):
                     held = await self._try()
             except TimeoutError:
                 held = False
             if held:
-                renewed_at = began
-            elif loop.time() - renewed_at >= GIVE_UP_S:
+                self._renewed_at = began
+            elif self._taken:
+                raise LostError(f"another operator holds the Lease {self._namespace}/{self._name}")
+            elif loop.time() - self._renewed_at >= GIVE_UP_S:
                 raise LostError(f"could not renew the Lease {self._namespace}/{self._name} for {GIVE_UP_S:g} s")
 
     async def release(self) -> None:
         """Let another take over at once, as far as the API server can be told."""
         try:
             lease = await self._client.get(LEASE, self._namespace, self._name)
-            if lease["spec"].get("holderIdentity") == self._me:
+            if (lease.get("spec") or {}).get("holderIdentity") == self._me:
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._client.replace(LEASE, lease)
         except (ApiError, UnavailableError) as error:
@@ -87,8 +95,9 @@ class Election:
             return error.is_gone and await self._write(self._client.create, None)
         except UnavailableError:
             return False
-        holder = lease["spec"].get("holderIdentity")
-        if holder not in (self._me, "", None) and not self._has_run_out(lease):
+        holder = (lease.get("spec") or {}).get("holderIdentity")
+        self._taken = holder not in (self._me, "", None) and not self._has_run_out(lease)
+        if self._taken:
             return False
         return await self._write(self._client.replace, lease)
 
@@ -103,7 +112,7 @@ class Election:
 
     async def _write(self, write: Callable[..., Any], lease: dict[str, Any] | None) -> bool:
         now = self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        before = lease["spec"] if lease else {}
+        before = (lease.get("spec") or {}) if lease else {}
         changed = before.get("holderIdentity") != self._me
         spec = {
             "holderIdentity": self._me,
