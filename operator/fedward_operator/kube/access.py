@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Access:
     context: ssl.SSLContext
     server_name: str | None = None
     token_file: Path | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     def bearer(self) -> str | None:
         """Read the token.
@@ -46,8 +46,8 @@ class Access:
             return self.token
         try:
             return self.token_file.read_text().strip()
-        except OSError as error:
-            raise AccessError(f"the token {self.token_file} cannot be read: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            raise AccessError(f"the token {self.token_file} cannot be read: {_why(error)}") from error
 
 
 def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Access:
@@ -59,7 +59,10 @@ def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Access:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if host is None or not (folder / "token").exists():
         raise AccessError("not inside a cluster: name a kubeconfig with --kubeconfig")
-    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    try:
+        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    except OSError as error:
+        raise AccessError(f"the authority {folder / 'ca.crt'} cannot be read: {_why(error)}") from error
     host = f"[{host}]" if ":" in host else host
     return Access(f"https://{host}:{port}", context, token_file=folder / "token")
 
@@ -77,9 +80,15 @@ def from_kubeconfig(path: Path) -> Access:
         user = _named(document.get("users") or [], current.get("user", ""))["user"]
         return _access(path.parent, cluster, user)
     except OSError as error:
-        raise AccessError(f"the kubeconfig {path} cannot be read: {error.strerror or error}") from error
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise AccessError(f"{path} is no kubeconfig with a current context, cluster and user") from error
+        named = "" if error.filename in (None, str(path)) else f" names {error.filename}, which"
+        raise AccessError(f"the kubeconfig {path}{named} cannot be read: {_why(error)}") from error
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        # Without its cause: a parser quotes what it stumbles over, and that may be a token.
+        raise AccessError(f"{path} is no kubeconfig with a current context, cluster and user") from None
+
+
+def _why(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _access(folder: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Access:
@@ -100,7 +109,7 @@ def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 def _text(folder: Path, entry: dict[str, Any], name: str) -> str | None:
     if f"{name}-data" in entry:
-        return base64.b64decode(entry[f"{name}-data"]).decode()
+        return base64.b64decode("".join(entry[f"{name}-data"].split()), validate=True).decode()
     return (folder / entry[name]).read_text() if name in entry else None
 
 
