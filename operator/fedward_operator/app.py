@@ -137,3 +137,4 @@ async def run(own: OwnKinds, access: Access, namespace: str | None, stop: asynci
         namespaces=[namespace] if namespace else [],
         stop_flag=stop,
     )
+    stop.set()  # Kopf takes the process's signals, and ends by itself at one

@@ -107,7 +107,8 @@ def _access(kubeconfig: Path | None) -> Access:
 
 
 def _me() -> str:
-    return f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    """Name this replica: a container that is started again in its pod is the same one, and need not wait for itself."""
+    return os.environ.get("POD_NAME") or f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""An operator that is killed at one of its writes: `python -m tests.cluster.crashing before|after N <operator's arguments>`.
+"""An operator that dies at one of its writes: `python -m tests.cluster.crashing before|after N <its arguments>`.
 
 It ends, without any clean-up, right before or right after its N-th write; what it does until then is real.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -37,16 +38,15 @@ POLICY = {
 class Operator:
     """One process, its log and its metrics."""
 
-    def __init__(
-        self, folder: Path, name: str, arguments: list[str], environment: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, name: str, arguments: list[str], crash: tuple[str, int] | None) -> None:
+        self.name, self.arguments = name, arguments
         self._port = free_ports(1)[0]
         self.log = folder / f"{name}.log"
         module = ["tests.cluster.crashing", *map(str, crash)] if crash else ["fedward_operator"]
         command = [sys.executable, "-m", *module, *arguments, f"--metrics=127.0.0.1:{self._port}"]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
+                command, stdout=output, stderr=output, cwd=ROOT, env={**os.environ, "POD_NAME": name}
             )
 
     def get(self, path: str) -> str | None:
@@ -233,6 +233,11 @@ class Federation:
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
+
+    def restart(self, operator: Operator, crash: tuple[str, int] | None = None) -> Operator:
+        """Start an operator again that has ended, as the kubelet does: in the same pod."""
+        assert operator.process.poll() is not None
+        return self._start(operator.name, operator.arguments, crash)
 
     def _start(self, name: str, arguments: list[str], crash: tuple[str, int] | None) -> Operator:
         operator = Operator(self.folder, name, arguments, crash)

@@ -1,4 +1,4 @@
-"""The operator is killed, its API servers go away, two of it run: the end is the same, and nothing is written in vain."""
+"""The operator is killed, API servers go away, two operators run: the end is the same, nothing is written in vain."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.cluster.conftest import run_kubectl
 from tests.cluster.crashing import CRASHED
 from tests.cluster.operators import GROUP, POLICY, end_pod, jobs, names, site_jobs, the_pod
 from tests.kube.waiting import wait_until
+
+from fedward_operator.main import LOST
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -79,7 +81,7 @@ def lifecycle(federation, north, start_hub, start_site):
 
 
 @pytest.mark.parametrize("role", ["hub", "site"])
-def test_an_operator_killed_at_any_write_comes_to_the_same_end(federation, role, request):
+def test_an_operator_killed_at_any_write_comes_to_the_same_end(federation, role):
     """One operator dies at its first write, the next at its second, and so on, through a whole job's life."""
     north = federation.invite("north", POLICY)
     crashes = {"count": 0}
@@ -87,15 +89,16 @@ def test_an_operator_killed_at_any_write_comes_to_the_same_end(federation, role,
 
     def keep(name, start):
         operator = current.get(name)
-        if operator is None or operator.process.poll() is not None:
-            if operator is not None:
-                assert operator.process.returncode == CRASHED, operator.log.read_text()
-                crashes["count"] += 1
-            crash = None
-            if name == role:
-                # Each successor gets one write further than it had to: all moments are met, and there is an end.
-                crash = ("after" if crashes["count"] % 2 else "before", 1 + crashes["count"] // 8)
+        if operator is not None and operator.process.poll() is None:
+            return
+        # Each successor gets one write further than it had to: all moments are met, and there is an end.
+        crash = ("after" if crashes["count"] % 2 else "before", 1 + crashes["count"] // 6) if name == role else None
+        if operator is None:
             current[name] = start(crash)
+            return
+        assert operator.process.returncode == CRASHED, operator.log.read_text()
+        crashes["count"] += 1
+        current[name] = federation.restart(operator, crash)
 
     made = lifecycle(
         federation,
@@ -104,19 +107,17 @@ def test_an_operator_killed_at_any_write_comes_to_the_same_end(federation, role,
         lambda: keep("site", lambda crash: federation.start_site(north, crash=crash)),
     )
     assert crashes["count"] >= 4
-    kinds = sorted(key[1] for key in made)
-    assert kinds == sorted(
-        ["configmaps", "secrets", "services", "persistentvolumeclaims", "jobs.batch", "sitejobs.fedward.io"]
-        + ["sitejobs.fedward.io", "secrets", "jobs.batch"]
-    )
+    at_the_hub = ["configmaps", "secrets", "services", "persistentvolumeclaims", "jobs.batch", "sitejobs.fedward.io"]
+    at_the_hospital = ["sitejobs.fedward.io", "secrets", "jobs.batch"]
+    assert sorted(key[1] for key in made) == sorted([*at_the_hub, *at_the_hospital])
 
 
 def test_nothing_is_written_again_by_an_operator_that_starts_anew(running):
-    federation, north, hub, site = running
+    federation, _, hub, site = running
     wait_until("told", lambda: federation.found("brain")["status"]["participation"], is_it=lambda said: said == "1/1")
     hub.kill()
     site.kill()
-    hub, site = federation.start_hub(), federation.start_site(north)
+    hub, site = federation.restart(hub), federation.restart(site)
     for operator in (hub, site):
         wait_until(
             "caught up", lambda o=operator: o.metric("fedward_operator_reconciles_total", result="done") >= 1, 40
@@ -144,10 +145,12 @@ def test_an_api_server_that_was_away_is_caught_up_with(running):
         lambda now: now["metadata"]["uid"] != pod["metadata"]["uid"],
     )
     federation.hub.start_api_server()
+    if hub.process.poll() is not None:  # it could not renew its Lease, and was started again since
+        assert hub.process.returncode == LOST
+        federation.restart(hub)
     federation.patch("brain", {"suspend": True})
     federation.wait_for("brain", "Suspended", "True", seconds=60)
     wait_until("no trainer", lambda: jobs(federation.hospital, north), 60, lambda left: not left)
-    assert hub.process.poll() is None
     assert site.process.poll() is None
 
 
@@ -157,8 +160,9 @@ def test_a_hospitals_api_server_that_was_away_is_caught_up_with(running):
     federation.patch("brain", {"suspend": True})
     federation.wait_for("brain", "Suspended", "True")
     federation.hospital.start_api_server()
-    if site.process.poll() is not None:  # it may have lost its Lease; Kubernetes would start it again
-        federation.start_site(north)
+    if site.process.poll() is not None:
+        assert site.process.returncode == LOST
+        federation.restart(site)
     wait_until("no trainer", lambda: jobs(federation.hospital, north), 60, lambda left: not left)
 
 

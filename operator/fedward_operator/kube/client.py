@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from fedward_operator.kube.access import Access
+from fedward_operator.kube.access import Access, AccessError
 from fedward_operator.kube.errors import ApiError, ExpiredError, UnavailableError, status_message
 from fedward_operator.kube.kinds import Kind
 
@@ -248,7 +248,10 @@ class Client:
     async def _error(self, answer: aiohttp.ClientResponse) -> ApiError:
         reason, message, wait = status_message(await answer.read())
         if answer.status == 401:
-            self._token = self._access.bearer()
+            try:
+                self._token = self._access.bearer()
+            except AccessError as error:
+                message = f"{message} ({error})"
         header = answer.headers.get("Retry-After", "")
         retry_after = float(header) if header.isdigit() else wait
         return ApiError(answer.status, reason or answer.reason or "", message, retry_after)
