@@ -12,13 +12,20 @@ _WAITING = {
     "ImagePullBackOff": "ImagePullFailed",
     "ErrImageNeverPull": "ImagePullFailed",
     "InvalidImageName": "ImagePullFailed",
+    "ImageInspectError": "ImagePullFailed",
+    "RegistryUnavailable": "ImagePullFailed",
+    "SignatureValidationFailed": "ImagePullFailed",
     "CrashLoopBackOff": "CrashLoop",
     "CreateContainerConfigError": "ContainerCannotStart",
     "CreateContainerError": "ContainerCannotStart",
     "RunContainerError": "ContainerCannotStart",
     "CreateContainerNamespaceError": "ContainerCannotStart",
+    "PreCreateHookError": "ContainerCannotStart",
+    "PreStartHookError": "ContainerCannotStart",
+    "PostStartHookError": "ContainerCannotStart",
 }
 _ACCELERATORS = ("gpu", "mig-", "habana", "xpu")
+_VOLUMES = ("persistentvolumeclaim", "persistent volume", "volume node affinity")
 
 
 def diagnose(pods: Sequence[PodView], not_created: str | None) -> Problem | None:
@@ -67,7 +74,9 @@ def _of_pod(pod: PodView) -> Problem | None:
 
 def _unschedulable(pod: PodView) -> Problem:
     message = pod.unschedulable or ""
-    if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
+    if any(
+        words in message.lower() for words in ("persistentvolumeclaim", "persistent volume", "volume node affinity")
+    ):
         return Problem("VolumePending", f"{pod.name}: {message}")
     if any(f"Insufficient {word}" in message for word in _resources(message)):
         return Problem("GpuUnschedulable", f"{pod.name}: {message}")

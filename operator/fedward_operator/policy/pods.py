@@ -91,7 +91,7 @@ def view_pod(item: Mapping[str, Any]) -> PodView:
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else None,
-        waiting=next((_waiting(each["waiting"]) for each in states if "waiting" in each), None),
+        waiting=next((_waiting(each["waiting"]) for each in states if _is_stuck(each)), None),
         terminated=next((_terminated(each["terminated"]) for each in states if _failed(each)), None),
         disrupted=(disruption.get("reason", ""), disruption.get("message", ""))
         if disruption.get("status") == "True"
@@ -125,6 +125,11 @@ def _family(labels: Mapping[str, str]) -> tuple[str, str]:
 
 def _number(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 0
+
+
+def _is_stuck(state: Mapping[str, Any]) -> bool:
+    # A container whose image is being pulled must not hide the one after it whose image does not exist.
+    return "waiting" in state and state["waiting"].get("reason") not in (None, "ContainerCreating", "PodInitializing")
 
 
 def _waiting(state: Mapping[str, Any]) -> tuple[str, str]:
