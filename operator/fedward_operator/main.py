@@ -51,10 +51,11 @@ async def _serve(chosen: argparse.Namespace) -> None:
 
 
 def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
-    from fedward_operator.hub import children, process
+    from fedward_operator.hub import children
     from fedward_operator.hub.authority import HubAuthority
     from fedward_operator.hub.settings import HubSettings
     from fedward_operator.policy import naming
+    from fedward_operator.roles import hub as process
 
     settings = HubSettings(
         federation=chosen.federation,
@@ -77,7 +78,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
 
 
 def _site(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
-    from fedward_operator.site import process
+    from fedward_operator.roles import site as process
     from fedward_operator.site.settings import SiteSettings
 
     key = load_pem_private_key(chosen.signing_key.read_bytes(), None)

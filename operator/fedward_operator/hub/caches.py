@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fedward_operator.hub import views
 from fedward_operator.hub.views import ChildView, Heartbeat, Key, PartView, SiteView
@@ -14,20 +12,6 @@ from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.kinds import Kind
 from fedward_operator.policy import pods
 from fedward_operator.policy.naming import LABEL_COMPONENT, LABEL_SIDE, LABEL_UID
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An Event: a Job's pod that Kubernetes did not create, and why."""
-
-    job: Key
-    message: str
-
-
-def view_refusal(item: Mapping[str, Any]) -> Refusal:
-    """Look at such an Event."""
-    about = item.get("involvedObject") or {}
-    return Refusal((about.get("namespace", ""), about.get("name", "")), item.get("message", ""))
 
 
 class HubCaches:
@@ -53,7 +37,7 @@ class HubCaches:
         def mailbox(key: Key, _: object) -> None:
             look_at_site(key[0].removeprefix("fedward-site-"))
 
-        def refused(_: Key, refusal: Refusal) -> None:
+        def refused(_: Key, refusal: pods.Refusal) -> None:
             job = self.aggregators.get(refusal.job)
             if job is not None:
                 look_at_job(job.family)
@@ -68,7 +52,7 @@ class HubCaches:
         self.services = Cache(views.view_service, family)
         self.aggregators: Cache[pods.JobView] = Cache(pods.view_job, family, lambda view: view.family)
         self.pods: Cache[pods.PodView] = Cache(pods.view_pod, family, lambda view: view.family)
-        self.refusals: Cache[Refusal] = Cache(view_refusal, refused, lambda view: view.job)
+        self.refusals: Cache[pods.Refusal] = Cache(pods.view_refusal, refused, lambda view: view.job)
 
     def sizes(self) -> list[tuple[str, int]]:
         """Say how many objects of each kind are known."""

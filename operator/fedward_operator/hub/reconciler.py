@@ -29,6 +29,7 @@ from fedward_operator.kube import events, kinds
 from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError
+from fedward_operator.kube.settling import Settling
 from fedward_operator.policy import conditions, naming
 from fedward_operator.policy.failure import explain_refusal
 from fedward_operator.policy.problem import Problem
@@ -39,9 +40,6 @@ _log = logging.getLogger(__name__)
 COMPONENT = "fedward-hub"
 OURS = "fedward.io/operator"
 """What `spec.managedBy` may say for this operator to act; any other name means another controller."""
-
-_SETTLE_S = 0.15
-"""How long news is gathered before a status is written: what happens together is told together."""
 
 _PROGRESS_S = 5.0
 """Mere numbers (rounds, metrics) are written this often at most."""
@@ -68,17 +66,19 @@ class HubReconciler:
         authority: HubAuthority,
         settings: HubSettings,
         now: Callable[[], datetime],
+        settling: Settling,
     ) -> None:
         self._client, self._caches, self._observer = client, caches, observer
         self._authority, self._settings, self._now = authority, settings, now
-        self._said_at: dict[str, float] = {}
-        self._unsaid_since: dict[str, float] = {}
+        self._settling = settling
+        self._said_at: dict[Key, float] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Make one job right; return after how many seconds to look again."""
         view = self._caches.jobs.get(key)
         if view is None:
             self._observer.forget(key)
+            self._said_at.pop(key, None)
             await self._clear_mailboxes(key, None)
             return None
         job = view.read()
@@ -382,18 +382,17 @@ class HubReconciler:
         """Write the status where it differs, not more often than useful; return when to come back for it."""
         before = job["status"]
         if after == before:
-            self._unsaid_since.pop(view.uid, None)
+            self._settling.said(view.uid)
             return None
         now = asyncio.get_running_loop().time()
-        since = self._unsaid_since.setdefault(view.uid, now)
-        wait = since + _SETTLE_S - now
+        wait = self._settling.wait_s(view.uid)
         if status.is_mere_progress(before, after):
-            wait = max(wait, self._said_at.get(view.uid, -_PROGRESS_S) + _PROGRESS_S - now)
+            wait = max(wait, self._said_at.get(view.key, -_PROGRESS_S) + _PROGRESS_S - now)
         if wait > 0:
             return wait
         await self._write_status(view, job, after)
-        self._unsaid_since.pop(view.uid, None)
-        self._said_at[view.uid] = now
+        self._settling.said(view.uid)
+        self._said_at[view.key] = now
         return None
 
     async def _write_status(self, view: JobView, job: Manifest, after: Manifest) -> None:

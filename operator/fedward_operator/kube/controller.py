@@ -53,6 +53,10 @@ class Controller(Generic[K]):
         self._workers = workers
         self._failures: dict[K, int] = {}
 
+    def is_busy(self) -> bool:
+        """Tell whether more keys wait than are in hand."""
+        return len(self.queue) > self._workers
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:

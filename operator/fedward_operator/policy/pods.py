@@ -123,6 +123,20 @@ def _family(labels: Mapping[str, str]) -> tuple[str, str]:
     return labels.get(LABEL_NAMESPACE, ""), labels.get(LABEL_JOB, "")
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An Event: a Job's pod that Kubernetes did not create, and why."""
+
+    job: tuple[str, str]
+    message: str
+
+
+def view_refusal(item: Mapping[str, Any]) -> Refusal:
+    """Look at such an Event."""
+    about = item.get("involvedObject") or {}
+    return Refusal((about.get("namespace", ""), about.get("name", "")), item.get("message", ""))
+
+
 def _number(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fedward_operator.hub.caches import Refusal, view_refusal
 from fedward_operator.kube import kinds
 from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.kinds import Kind
@@ -40,7 +39,7 @@ class SiteCaches:
             if job.complete or job.failed or job.deleting:
                 look_at_all()  # a place is free
 
-        def refused(_: views.Key, refusal: Refusal) -> None:
+        def refused(_: views.Key, refusal: pods.Refusal) -> None:
             job = self.trainers.get(refusal.job)
             if job is not None:
                 look_at(job.owner)
@@ -52,7 +51,7 @@ class SiteCaches:
         self.pods: Cache[pods.PodView] = Cache(pods.view_pod, lambda _, pod: look_at(pod.owner), lambda pod: pod.owner)
         self.orders: Cache[Order] = Cache(views.view_order, lambda _, order: look_at(order.owner))
         self.claims: Cache[Order] = Cache(views.view_order, lambda _, claim: look_at(claim.owner))
-        self.refusals: Cache[Refusal] = Cache(view_refusal, refused, lambda view: view.job)
+        self.refusals: Cache[pods.Refusal] = Cache(pods.view_refusal, refused, lambda view: view.job)
 
     def sizes(self) -> list[tuple[str, int]]:
         """Say how many objects of each kind are known."""

@@ -18,6 +18,7 @@ from fedward_operator.kube import events, kinds
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError
 from fedward_operator.kube.events import Note
+from fedward_operator.kube.settling import Settling
 from fedward_operator.policy import conditions, naming
 from fedward_operator.policy.admission.admit import admit
 from fedward_operator.policy.admission.approval import approval_digest
@@ -49,8 +50,10 @@ class SiteReconciler:
         key: Ed25519PrivateKey,
         settings: SiteSettings,
         now: Callable[[], datetime],
+        settling: Settling,
     ) -> None:
         self._client, self._caches, self._key, self._settings, self._now = client, caches, key, settings, now
+        self._settling = settling
 
     def policy(self) -> SitePolicySpec | None:
         """Return the hospital's policy; None if there is none, or more than one: then nobody can tell which holds."""
@@ -79,9 +82,9 @@ class SiteReconciler:
             await self._stop(name)
         approved = mirrored.approved
         after = status_of(seen, decision, (approval_digest(spec), approved))
-        if after != mirrored.status:
-            await self._say(mirrored, after)
-        return 30.0 if seen.refused else decision.look_again_s
+        waits = await self._say_in_time(mirrored, after)
+        again = [each for each in (waits, decision.look_again_s, 30.0 if seen.refused else None) if each is not None]
+        return min(again) if again else None
 
     def _observe(
         self, mirrored: Mirrored, spec: SiteJobSpec, policy: SitePolicySpec | None, refused: Problem | None = None
@@ -171,6 +174,18 @@ class SiteReconciler:
         for job in self._caches.trainers.of(name):
             if not job.deleting and not _is_over(job):
                 await self._client.delete(kinds.JOB, job.namespace, job.name, job.uid)
+
+    async def _say_in_time(self, mirrored: Mirrored, after: Manifest) -> float | None:
+        """Write the status where it differs; return when to come back for it."""
+        if after == mirrored.status:
+            self._settling.said(mirrored.uid)
+            return None
+        wait = self._settling.wait_s(mirrored.uid)
+        if wait > 0:
+            return wait
+        await self._say(mirrored, after)
+        self._settling.said(mirrored.uid)
+        return None
 
     async def _say(self, mirrored: Mirrored, after: Manifest) -> None:
         about = {"namespace": self._settings.namespace, "name": mirrored.name, "uid": mirrored.uid}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_operator import app, process
+from fedward_operator import app
 from fedward_operator.kube import kinds
 from fedward_operator.kube.access import Access
 from fedward_operator.kube.client import Client
@@ -18,9 +18,11 @@ from fedward_operator.kube.controller import Controller
 from fedward_operator.kube.election import Election
 from fedward_operator.kube.errors import ApiError, UnavailableError
 from fedward_operator.kube.informer import Informer
+from fedward_operator.kube.settling import Settling
 from fedward_operator.metrics import Metrics
 from fedward_operator.mirror import Mirror
 from fedward_operator.policy import naming
+from fedward_operator.roles import running
 from fedward_operator.site import trainer
 from fedward_operator.site.caches import WATCHED, SiteCaches
 from fedward_operator.site.heartbeat import Heartbeat
@@ -83,7 +85,7 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
                 parts.queue.add(name)
 
         caches = SiteCaches(lambda name: parts.queue.add(name) if name else None, look_at_all, mirrors.queue.add)
-        site = SiteReconciler(here, caches, started.key, settings, now)
+        site = SiteReconciler(here, caches, started.key, settings, now, Settling(parts.is_busy))
         mirror = Mirror(hub, here, caches.asked, caches.mirrored, mailbox, settings.namespace, caches.mirrored.put)
         selector = {"labelSelector": f"{naming.LABEL_SIDE}=hub"}
         asked = Informer(
@@ -105,7 +107,7 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
             here, {kinds.SITE_JOB: caches.mirrored, kinds.SITE_POLICY: caches.policies}, settings.namespace
         )
         synced = [own.synced, *(informer.synced for informer in informers)]
-        health = process.Health([asked, *informers], own.is_deaf)
+        health = running.Health([asked, *informers], own.is_deaf)
         metrics.watch_queues(
             lambda: [
                 ("SiteJob", len(parts.queue), parts.queue.age_s),
@@ -116,9 +118,9 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
         election = Election(here, settings.namespace, LEASE, started.me, chance)
         with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
             health.obstacle = None  # a standby is ready to take over
-            if not await process.won(election, stop):
+            if not await running.won(election, stop):
                 return
-            await process.until_stopped(
+            await running.until_stopped(
                 stop,
                 [
                     health.tick(),
@@ -129,8 +131,8 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
                     *(informer.run() for informer in informers),
                     _fence(here, settings),
                     Heartbeat(hub, settings.site, site.policy, now).run(),
-                    process.after(synced, parts),
-                    process.after([own.synced, asked.synced], mirrors),
+                    running.after(synced, parts),
+                    running.after([own.synced, asked.synced], mirrors),
                 ],
             )
             await election.release()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fedward_operator import app, process
+from fedward_operator import app
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.caches import WATCHED, HubCaches
 from fedward_operator.hub.observer import Observer
@@ -22,8 +22,10 @@ from fedward_operator.kube.client import Client
 from fedward_operator.kube.controller import Controller
 from fedward_operator.kube.election import Election
 from fedward_operator.kube.informer import Informer
+from fedward_operator.kube.settling import Settling
 from fedward_operator.metrics import JobSample, Metrics
 from fedward_operator.policy import conditions
+from fedward_operator.roles import running
 from fedward_protocol import probes
 
 LEASE = "fedward-hub"
@@ -74,7 +76,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
             jobs.queue.add,
             chance,
         )
-        hub = HubReconciler(client, caches, observer, started.authority, started.settings, now)
+        hub = HubReconciler(client, caches, observer, started.authority, started.settings, now, Settling(jobs.is_busy))
 
         def flipped(_: str) -> None:
             for key in caches.jobs:
@@ -89,7 +91,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
             client, {kinds.FEDERATED_JOB: caches.jobs, kinds.FEDERATED_SITE: caches.sites}, namespace=None
         )
         synced = [own.synced, *(informer.synced for informer in informers)]
-        health = process.Health(informers, own.is_deaf)
+        health = running.Health(informers, own.is_deaf)
         metrics.watch_queues(
             lambda: [
                 ("FederatedJob", len(jobs.queue), jobs.queue.age_s),
@@ -101,10 +103,10 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
         election = Election(client, started.namespace, LEASE, started.me, chance)
         with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
             health.obstacle = None  # a standby is ready to take over
-            if not await process.won(election, stop):
+            if not await running.won(election, stop):
                 return
             try:
-                await process.until_stopped(
+                await running.until_stopped(
                     stop,
                     [
                         health.tick(),
@@ -112,8 +114,8 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
                         own.resync(),
                         app.run(own, started.access, None, stop),
                         *(informer.run() for informer in informers),
-                        process.after(synced, jobs),
-                        process.after(synced, sites),
+                        running.after(synced, jobs),
+                        running.after(synced, sites),
                     ],
                 )
             finally:

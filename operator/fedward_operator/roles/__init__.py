@@ -1,0 +1,1 @@
+"""The two roles of the process, each put together from its parts."""
