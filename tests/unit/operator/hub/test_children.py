@@ -1,0 +1,181 @@
+"""The manifests of a job's children: whose they are, what they are called, and that they are recognised again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from situation import UID, spec
+
+from fedward_operator.api.site_job import SiteJob
+from fedward_operator.hub import children
+from fedward_operator.hub.children import JOB_FAILED, Owner
+from fedward_operator.hub.settings import HubSettings
+from fedward_operator.hub.views import view_part, view_secret, view_service
+from fedward_operator.kube import kinds
+from fedward_operator.policy.pods import view_job, view_pod
+
+SETTINGS = HubSettings("north.example", "hub.example:443", "fedward/aggregator:1", "fedward/trainer:1")
+OWNER = Owner("research", "glioma", UID, {"kueue.x-k8s.io/queue-name": "gpus", "team": "tumours"})
+FAMILY = ("research", "glioma")
+HELD = {"attempt": 2, "suspend": False, "address": "hub.example:443"}
+
+
+def site_job(held=HELD, **more):
+    return children.site_job(OWNER, spec(**more), "north", ("{}", "d" * 64), SETTINGS, held)
+
+
+OWN = [
+    (kinds.CONFIG_MAP, children.plan_map(OWNER, "{}"), "glioma-plan"),
+    (kinds.CLAIM, children.claim(OWNER, SETTINGS), "glioma-aggregator"),
+    (kinds.SERVICE, children.service(OWNER), "glioma-aggregator"),
+    (kinds.SECRET, children.tls_secret(OWNER, {"tls.crt": "eA=="}, "2026-05-01T00:00:00Z"), "glioma-aggregator-tls"),
+    (kinds.JOB, children.aggregator_job(OWNER, spec(), 2, SETTINGS), "glioma-aggregator-2"),
+]
+
+
+@pytest.mark.parametrize(("kind", "manifest", "name"), OWN, ids=[kind.name for kind, _, _ in OWN])
+def test_a_child_beside_the_job_goes_with_it_and_is_found_by_its_labels(kind, manifest, name):
+    metadata = manifest["metadata"]
+
+    assert (manifest["apiVersion"], manifest["kind"]) == (kind.api_version, kind.name)
+    assert (metadata["namespace"], metadata["name"]) == ("research", name)
+    assert (
+        metadata["labels"].items()
+        >= {
+            "fedward.io/job": "glioma",
+            "fedward.io/job-namespace": "research",
+            "fedward.io/job-uid": UID,
+        }.items()
+    )
+    (owner,) = metadata["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("FederatedJob", "glioma", UID, True)
+    assert json.loads(json.dumps(manifest)) == manifest
+
+
+def test_a_plan_cannot_be_changed():
+    manifest = children.plan_map(OWNER, '{"rounds": 3}')
+
+    assert manifest["immutable"] is True
+    assert manifest["data"] == {"plan.json": '{"rounds": 3}'}
+
+
+@pytest.mark.parametrize("storage_class", [None, "fast"])
+def test_a_claim_names_a_storage_class_only_where_one_was_chosen(storage_class):
+    settings = HubSettings("f", "d:1", "a", "t", storage_class=storage_class, storage="5Gi")
+
+    claim = children.claim(OWNER, settings)["spec"]
+    assert claim.get("storageClassName") == storage_class
+    assert claim["resources"] == {"requests": {"storage": "5Gi"}}
+
+
+def test_a_service_is_recognised_as_it_should_be_and_a_changed_one_is_not():
+    item = children.service(OWNER)
+    item["metadata"]["uid"] = "s1"
+    item["spec"] |= {"clusterIP": "10.0.0.7", "type": "ClusterIP"}
+    assert view_service(item).held == children.service_held(OWNER)
+
+    item["spec"]["selector"] = {"app": "mine"}
+    assert view_service(item).held != children.service_held(OWNER)
+
+
+def test_the_service_leads_to_the_aggregators_pods_of_any_attempt_and_to_no_others():
+    selector = children.service(OWNER)["spec"]["selector"].items()
+    labels = [
+        children.aggregator_job(OWNER, spec(), attempt, SETTINGS)["spec"]["template"]["metadata"]["labels"].items()
+        for attempt in (1, 2)
+    ]
+    other = children.aggregator_job(Owner("research", "glioma", "other uid", {}), spec(), 1, SETTINGS)
+
+    assert all(selector <= each for each in labels)
+    assert not selector <= other["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_a_certificate_says_when_to_renew_it():
+    item = children.tls_secret(OWNER, {"tls.crt": "eA==", "tls.key": "eA=="}, "2026-05-01T00:00:00Z")
+    item["metadata"]["uid"] = "s1"
+
+    assert item["type"] == "kubernetes.io/tls"
+    assert view_secret(item).held == {"fedward.io/renew-after": "2026-05-01T00:00:00Z"}
+
+
+def test_an_aggregators_job_and_its_pods_are_recognised_by_owner_family_and_attempt():
+    manifest = children.aggregator_job(OWNER, spec(), 7, SETTINGS)
+    manifest["metadata"]["uid"] = "j7"
+    pod = {"metadata": {**manifest["spec"]["template"]["metadata"], "name": "x", "uid": "p"}}
+
+    for found in (view_job(manifest), view_pod(pod)):
+        assert (found.owner, found.family, found.attempt) == (UID, FAMILY, 7)
+
+
+def test_an_aggregator_is_started_as_its_attempt_on_the_jobs_plan_and_claim():
+    pod = children.aggregator_job(OWNER, spec(), 7, SETTINGS)["spec"]["template"]["spec"]
+    (initialise,), (aggregator,) = pod["initContainers"], pod["containers"]
+
+    assert aggregator["image"] == "fedward/aggregator:1"
+    assert aggregator["args"][aggregator["args"].index("--attempt") + 1] == "7"
+    assert initialise["image"] == "fedward/trainer:1"
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["plan"]["configMap"] == {"name": "glioma-plan"}
+    assert volumes["state"]["persistentVolumeClaim"] == {"claimName": "glioma-aggregator"}
+    assert volumes["tls"]["secret"]["secretName"] == "glioma-aggregator-tls"
+    for container in (initialise, aggregator):
+        assert {mount["name"] for mount in container["volumeMounts"]} <= set(volumes)
+        assert container["resources"]["limits"]["memory"]
+    assert "tls" not in {mount["name"] for mount in initialise["volumeMounts"]}
+
+
+def test_the_first_model_is_made_with_the_jobs_own_image():
+    image = "registry.example/mine@sha256:" + "a" * 64
+    pod = children.aggregator_job(OWNER, spec(image=image), 1, SETTINGS)["spec"]["template"]["spec"]
+
+    assert pod["initContainers"][0]["image"] == image
+    assert pod["containers"][0]["image"] == "fedward/aggregator:1"
+
+
+def test_a_job_is_queued_as_its_owner_is_and_bears_no_other_label_of_its_owner():
+    labels = children.aggregator_job(OWNER, spec(), 1, SETTINGS)["metadata"]["labels"]
+
+    assert labels["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert "kueue.x-k8s.io/priority-class" not in labels
+    assert "team" not in labels
+
+
+def test_an_aggregator_whose_job_has_failed_is_not_started_again_and_a_disrupted_one_is():
+    job = children.aggregator_job(OWNER, spec(backoffLimit=6), 1, SETTINGS)["spec"]
+    final, disrupted = job["podFailurePolicy"]["rules"]
+
+    assert job["backoffLimit"] == 6
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+    assert (final["action"], final["onExitCodes"]["containerName"]) == ("FailJob", "aggregator")
+    assert (final["onExitCodes"]["operator"], final["onExitCodes"]["values"]) == ("In", [JOB_FAILED])
+    assert disrupted == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+
+
+def test_what_a_site_is_asked_lies_in_its_mailbox_and_satisfies_the_schema():
+    manifest = site_job(resources={"gpu": {"count": 2}}, podTemplate={"nodeSelector": {"disk": "fast"}}, backoffLimit=1)
+    checked = SiteJob.model_validate(manifest)
+
+    assert manifest["metadata"]["namespace"] == "fedward-site-north"
+    assert manifest["metadata"]["labels"]["fedward.io/side"] == "hub"
+    assert "ownerReferences" not in manifest["metadata"], "an owner in another namespace would have it collected"
+    assert (checked.spec.job.namespace, checked.spec.job.name, checked.spec.job.uid) == (*FAMILY, UID)
+    assert (checked.spec.site, checked.spec.dataset, checked.spec.federation) == ("north", "brats", "north.example")
+    assert (checked.spec.resources.gpu.count, checked.spec.backoff_limit) == (2, 1)
+    assert checked.spec.pod_template.node_selector == {"disk": "fast"}
+    assert (checked.spec.plan, checked.spec.plan_digest, checked.spec.image) == ("{}", "d" * 64, None)
+
+
+@pytest.mark.parametrize("held", [HELD, {**HELD, "attempt": 3, "suspend": True}])
+def test_what_was_asked_is_recognised(held):
+    item = site_job(held)
+    item["metadata"]["uid"] = "s1"
+
+    found = view_part(item)
+    assert (found.site, found.family, found.job_uid) == ("north", FAMILY, UID)
+    assert {"attempt": found.attempt, "suspend": found.suspend, "address": found.address} == held
+
+
+def test_a_site_runs_the_jobs_image_where_it_names_one():
+    assert site_job(image="registry.example/mine:2")["spec"]["image"] == "registry.example/mine:2"
+    assert "image" not in site_job()["spec"]
