@@ -60,11 +60,11 @@ class Operator:
             return None
 
     def metric(self, name: str, **labels: str) -> float:
-        """Sum a metric's samples that have these labels."""
+        """Sum a metric's samples that have these labels; a label may be one of several, `a|b`."""
         total = 0.0
         for line in (self.get("/metrics") or "").splitlines():
             match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
-            if match and all(f'{key}="{value}"' in (match[1] or "") for key, value in labels.items()):
+            if match and all(re.search(rf'{key}="({value})"', match[1] or "") for key, value in labels.items()):
                 total += float(match[2])
         return total
 
