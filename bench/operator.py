@@ -40,7 +40,7 @@ SITES = 4
 CHILDREN = 5 + SITES
 """Plan, claim, Service, Secret and Job at the hub, and a SiteJob in each mailbox."""
 
-_AT_ONCE = 32
+_AT_ONCE = 24
 _TICKS = os.sysconf("SC_CLK_TCK")
 _WRITES = ("apply", "create", "patch", "delete", "update")
 

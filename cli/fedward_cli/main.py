@@ -46,6 +46,34 @@ def _root(
 
 
 @app.command()
+def approve(
+    name: Annotated[str | None, typer.Argument(help="The SiteJob; what waits is listed where left out.")] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="The site's namespace.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Approve what a job would run at this hospital (SitePolicy with approval: manual)."""
+    from fedward_cli import approve_command
+
+    try:
+        if name is None:
+            waiting = approve_command.waiting(namespace)
+            typer.echo("\n".join(map(str, waiting)) or "Nothing waits for an approval.")
+            return
+        request = approve_command.find(name, namespace)
+        typer.echo(str(request))
+        if request.is_approved:
+            typer.echo("Approved already.")
+            return
+        if not yes and not typer.confirm("Approve?"):
+            raise typer.Exit(FAILED)
+        approve_command.approve(request, namespace)
+    except approve_command.ApproveError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from error
+    typer.echo("Approved.")
+
+
+@app.command()
 def run(
     file: File,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: runs/JOB]")] = None,

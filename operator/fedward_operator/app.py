@@ -128,7 +128,7 @@ async def run(own: OwnKinds, access: Access, namespace: str | None, stop: asynci
     settings.networking.error_backoffs = Endless()
     settings.watching.server_timeout = 290
     settings.watching.inactivity_timeout = 90
-    settings.queueing.idle_timeout = 1.0
+    settings.queueing.idle_timeout = 0.1
     await kopf.operator(
         registry=registry,
         settings=settings,

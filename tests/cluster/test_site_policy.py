@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from tests.cluster.operators import GROUP, POLICY, end_pod, jobs, site_jobs, the_pod
+from tests.kube.binaries import binaries
 from tests.kube.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -21,6 +26,17 @@ def asked(federation, policy, **spec):
     federation.start_site(north)
     federation.submit("brain", [north], **spec)
     return north
+
+
+def fedward(federation, *arguments):
+    """Run the command as somebody of the hospital does."""
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(federation.hospital.admin_kubeconfig),
+        "PATH": f"{binaries()}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [sys.executable, "-m", "fedward_cli.main", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
 def change(federation, north, spec):
@@ -75,17 +91,24 @@ def test_a_job_that_a_person_has_to_approve_waits_for_the_digest_of_what_it_is(f
     assert seen["state"] == "Waiting"
     (name,) = site_jobs(federation.hospital, north)
     path = f"{GROUP}/namespaces/{north}/sitejobs/{name}"
+    another = {"metadata": {"annotations": {"fedward.io/approved-digest": "0" * 64}}}
+    federation.hospital.request("PATCH", path, another, "application/merge-patch+json")
+    wait_until(
+        "another approval is on record",
+        lambda: federation.hospital.request("GET", path)["status"].get("approvedDigest"),
+        is_it=lambda approved: approved == "0" * 64,
+    )
+    assert not jobs(federation.hospital, north)
+    listed = fedward(federation, "approve", "-n", north)
+    assert name in listed.stdout
     digest = federation.hospital.request("GET", path)["status"]["approvalDigest"]
-    for approved, starts in (("0" * 64, False), (digest, True)):
-        note = {"metadata": {"annotations": {"fedward.io/approved-digest": approved}}}
-        federation.hospital.request("PATCH", path, note, "application/merge-patch+json")
-        wait_until(
-            "the approval is on record",
-            lambda: federation.hospital.request("GET", path),
-            is_it=lambda found, approved=approved: found["status"].get("approvedDigest") == approved,
-        )
-        assert bool(jobs(federation.hospital, north)) == starts
+    approved = fedward(federation, "approve", name, "-n", north, "--yes")
+    assert approved.returncode == 0, approved.stderr
+    assert digest in approved.stdout
     wait_until("a trainer", lambda: jobs(federation.hospital, north))
+    assert "Approved already" in fedward(federation, "approve", name, "-n", north).stdout
+    wrong = fedward(federation, "approve", "nobody", "-n", north)
+    assert (wrong.returncode, "not found" in wrong.stderr) == (2, True)
 
 
 def test_a_policy_that_changes_its_mind_stops_the_trainer_and_starts_it_again(running):

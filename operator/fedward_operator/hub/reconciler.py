@@ -247,15 +247,13 @@ class HubReconciler:
         """Write and delete what differs; return why a write was refused for good."""
         if decision.stage in (Stage.SUSPENDED, Stage.FAILED):
             await self._stop(owner, spec, plan, decision)
-        if decision.stage in (Stage.WAITING, Stage.SUSPENDED, Stage.RUNNING):
-            kept = await self._keep_plan(owner, spec, plan)
-            if isinstance(kept, Problem):
-                return kept
-            plan = kept
-        if decision.stage is not Stage.RUNNING:
+        if decision.stage not in (Stage.WAITING, Stage.SUSPENDED, Stage.RUNNING):
             return None
-        if naming.FINALIZER not in job["metadata"].get("finalizers", ()):
-            await self._hold(owner)
+        held = naming.FINALIZER in job["metadata"].get("finalizers", ()) or decision.stage is not Stage.RUNNING
+        kept, _ = await asyncio.gather(self._keep_plan(owner, spec, plan), _nothing() if held else self._hold(owner))
+        if isinstance(kept, Problem) or decision.stage is not Stage.RUNNING:
+            return kept if isinstance(kept, Problem) else None
+        plan = kept
         try:
             await self._write_children(owner, spec, plan, decision.attempt)
         except ApiError as error:
@@ -455,6 +453,10 @@ def _why_refused(error: ApiError) -> Problem:
     if error.code == 403 and "exceeded quota" not in error.message and "User" in error.message:
         return Problem("OperatorForbidden", error.message)
     return explain_refusal(error.message)
+
+
+async def _nothing() -> None:
+    pass
 
 
 async def _all(writes: list[Coroutine[Any, Any, object]]) -> None:

@@ -17,13 +17,15 @@ from fedward_operator.kube.kinds import Kind
 
 Object = dict[str, Any]
 
-_PAGE = 500
+_PAGE = 100
+"""Objects a page: what is read at once is held in memory at once."""
+
 _REQUEST_S = 30.0
 _SILENCE_S = 90.0
 """A watch that says nothing for so long, not even a bookmark (the API server sends one a minute), is dead."""
 
 _WATCH_S = 290
-_AT_ONCE = 32
+_AT_ONCE = 24
 """Requests under way at most: what a burst may ask of an API server that others need too."""
 
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -52,7 +54,6 @@ class Client:
             # Next to the API server, compressing costs more than it saves.
             headers={"User-Agent": manager, "Accept-Encoding": "identity"},
             trust_env=True,
-            read_bufsize=1 << 18,
         )
         self._token = access.bearer()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -73,6 +74,8 @@ async def until_stopped(stop: asyncio.Event, work: Sequence[Coroutine[Any, Any, 
     Raises:
         Exception: what ended one of them; none of them ends by itself.
     """
+    gc.collect()
+    gc.freeze()  # what was imported stays; looking through it again and again finds nothing
     tasks = [asyncio.create_task(each) for each in work]
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from fedward_operator.api.meta import API_VERSION
 from fedward_operator.api.policy import SitePolicySpec
 from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.kube import events, kinds
+from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError
 from fedward_operator.kube.events import Note
+from fedward_operator.kube.kinds import Kind
 from fedward_operator.kube.settling import Settling
 from fedward_operator.policy import conditions, naming
 from fedward_operator.policy.admission.admit import admit
@@ -144,16 +147,17 @@ class SiteReconciler:
             if job.attempt != spec.attempt and not job.deleting:
                 await self._client.delete(kinds.JOB, job.namespace, job.name, job.uid)
         try:
-            await self._write_order(mirrored, spec, policy, basis)
+            writes = [self._write_order(mirrored, spec, policy, basis)]
             claim = trainer.state_claim(mirrored, policy, self._settings)
             if claim is not None and self._caches.claims.get(_key(claim)) is None:
-                self._caches.claims.put(await self._client.apply(kinds.CLAIM, claim))
+                writes.append(self._write(self._caches.claims, kinds.CLAIM, claim))
             if running is None:
                 manifest = trainer.trainer_job(mirrored, spec, grant, policy, basis, self._settings)
-                self._caches.trainers.put(await self._client.apply(kinds.JOB, manifest))
+                writes.append(self._write(self._caches.trainers, kinds.JOB, manifest))
             elif running.order != basis and not running.deleting:
                 # The hospital asks for more now than when this trainer began.
-                await self._client.delete(kinds.JOB, running.namespace, running.name, running.uid)
+                writes.append(self._client.delete(kinds.JOB, running.namespace, running.name, running.uid))
+            await asyncio.gather(*writes)
         except ValueError as error:
             return Problem("WorkOrderTooLong", str(error))
         except ApiError as error:
@@ -169,6 +173,9 @@ class SiteReconciler:
         if known is None or known.basis != basis or known.renew_after <= conditions.show_time(now):
             manifest = orders.order_secret(mirrored, spec, policy, self._key, self._settings, now)
             self._caches.orders.put(await self._client.apply(kinds.SECRET, manifest))
+
+    async def _write(self, cache: Cache[Any], kind: Kind, manifest: Manifest) -> None:
+        cache.put(await self._client.apply(kind, manifest))
 
     async def _stop(self, name: str) -> None:
         for job in self._caches.trainers.of(name):

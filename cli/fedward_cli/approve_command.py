@@ -1,0 +1,110 @@
+"""`fedward approve`: a person of the hospital says yes to exactly what a SiteJob asks.
+
+It works through `kubectl`, so that whatever way of logging in is set up there works here too.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from fedward_operator.api.site_job import SiteJobSpec
+from fedward_operator.policy.admission.approval import approval_digest
+from fedward_operator.policy.naming import APPROVED
+
+Kubectl = Callable[[Sequence[str]], str]
+
+
+class ApproveError(Exception):
+    """It could not be approved; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person is asked to approve."""
+
+    name: str
+    spec: SiteJobSpec
+    digest: str
+    is_approved: bool
+
+    def __str__(self) -> str:
+        spec, gpu = self.spec, self.spec.resources.gpu
+        lines = {
+            "job": f"{spec.job.namespace}/{spec.job.name} ({spec.job.uid})",
+            "dataset": spec.dataset,
+            "image": spec.image or "the one that this site installed",
+            "asks for": f"{gpu.count if gpu else 0} GPU, {spec.resources.memory or 'any'} memory",
+            "plan": spec.plan_digest,
+            "digest": self.digest,
+        }
+        return "\n".join([self.name, *(f"  {name:<9} {text}" for name, text in lines.items())])
+
+
+def kubectl(arguments: Sequence[str]) -> str:
+    """Run kubectl.
+
+    Raises:
+        ApproveError: it is not there, or says no; its words are passed on.
+    """
+    try:
+        done = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    except FileNotFoundError as error:
+        raise ApproveError("approving needs kubectl on the PATH, set up for the hospital's cluster") from error
+    if done.returncode:
+        raise ApproveError(done.stderr.strip() or f"kubectl ended with {done.returncode}")
+    return done.stdout
+
+
+def waiting(namespace: str | None, run: Kubectl = kubectl) -> list[Request]:
+    """Return what waits for an approval in a namespace (kubectl's own where None).
+
+    Raises:
+        ApproveError: kubectl says no.
+    """
+    found = json.loads(run(["get", "sitejobs.fedward.io", "-o", "json", *_within(namespace)]))
+    waits = [item for item in found["items"] if _reason(item) == "ApprovalPending"]
+    return [_request(item) for item in waits]
+
+
+def find(name: str, namespace: str | None, run: Kubectl = kubectl) -> Request:
+    """Return one SiteJob as a person has to see it.
+
+    Raises:
+        ApproveError: there is none, or kubectl says no.
+    """
+    return _request(json.loads(run(["get", "sitejobs.fedward.io", name, "-o", "json", *_within(namespace)])))
+
+
+def approve(request: Request, namespace: str | None, run: Kubectl = kubectl) -> None:
+    """Write down that what was seen is approved; if it has changed since, the operator asks again.
+
+    Raises:
+        ApproveError: kubectl says no.
+    """
+    note = f"{APPROVED}={request.digest}"
+    run(["annotate", "sitejobs.fedward.io", request.name, note, "--overwrite", *_within(namespace)])
+
+
+def _within(namespace: str | None) -> list[str]:
+    return ["--namespace", namespace] if namespace else []
+
+
+def _reason(item: dict[str, Any]) -> str:
+    conditions = item.get("status", {}).get("conditions", [])
+    return next((str(each["reason"]) for each in conditions if each["type"] == "Admitted"), "")
+
+
+def _request(item: dict[str, Any]) -> Request:
+    try:
+        spec = SiteJobSpec.model_validate(item["spec"])
+    except (KeyError, ValidationError) as error:
+        raise ApproveError(f"{item['metadata']['name']} is of a version that this command cannot read") from error
+    digest = approval_digest(spec)
+    approved = item["metadata"].get("annotations", {}).get(APPROVED) == digest
+    return Request(item["metadata"]["name"], spec, digest, approved)
