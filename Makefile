@@ -6,10 +6,10 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit process cluster kube bench wire crds lock clean
+.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down bench wire crds lock clean
 
 help:           ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([-a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(READY) ## the virtual environment, with every part of Fedward in it
 $(READY): pyproject.toml requirements/bootstrap.txt requirements/dev.txt
@@ -42,6 +42,11 @@ cluster: setup
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -rs -m cluster
 kube: setup     ## build Kubernetes' binaries for the cluster tests, into a cache outside the checkout; takes Go
 	@$(BIN)/python -m tests.kube.build
+
+kube-up: setup  ## two real clusters without machines, to play with; prints how to reach them
+	@$(BIN)/python -m tests.kube.hand up
+kube-down: setup ## end them
+	@$(BIN)/python -m tests.kube.hand down
 
 bench: setup    ## the figures that docs/benchmarks.md promises, measured on this machine
 	@$(BIN)/python -m bench

@@ -118,6 +118,10 @@ class ControlPlane:
         with urllib.request.urlopen(request, context=self._context(), timeout=30) as answer:
             return json.loads(answer.read())
 
+    def pids(self) -> list[int]:
+        """Return the ids of its processes, in the order in which they were started."""
+        return [component.pid for component in self._running.values()]
+
     def stop(self) -> None:
         """End every process, the last one started first."""
         while self._running:

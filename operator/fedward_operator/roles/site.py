@@ -26,6 +26,7 @@ from fedward_operator.roles import running
 from fedward_operator.site import trainer
 from fedward_operator.site.caches import WATCHED, SiteCaches
 from fedward_operator.site.heartbeat import Heartbeat
+from fedward_operator.site.policy_status import PolicyStatusReconciler
 from fedward_operator.site.reconciler import COMPONENT, SiteReconciler
 from fedward_operator.site.settings import SiteSettings
 from fedward_protocol import probes
@@ -80,12 +81,26 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
             "Mirror", lambda name: mirror.reconcile(name), meter=metrics, chance=chance, workers=8
         )
 
+        policies: Controller[str] = Controller(
+            "SitePolicy", lambda name: policy_status.reconcile(name), meter=metrics, chance=chance, workers=1
+        )
+
+        def look_at_policies() -> None:
+            for _, name in caches.policies:
+                policies.queue.add(name)
+
         def look_at_all() -> None:
             for _, name in caches.mirrored:
                 parts.queue.add(name)
+            look_at_policies()
 
-        caches = SiteCaches(lambda name: parts.queue.add(name) if name else None, look_at_all, mirrors.queue.add)
+        def look_at_mirror(name: str) -> None:
+            mirrors.queue.add(name)
+            look_at_policies()
+
+        caches = SiteCaches(lambda name: parts.queue.add(name) if name else None, look_at_all, look_at_mirror)
         site = SiteReconciler(here, caches, started.key, settings, now, Settling(parts.is_busy))
+        policy_status = PolicyStatusReconciler(here, caches, settings.namespace, now, Settling(policies.is_busy))
         mirror = Mirror(hub, here, caches.asked, caches.mirrored, mailbox, settings.namespace, caches.mirrored.put)
         selector = {"labelSelector": f"{naming.LABEL_SIDE}=hub"}
         asked = Informer(
@@ -133,6 +148,7 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
                     Heartbeat(hub, settings.site, site.policy, now).run(),
                     running.after(synced, parts),
                     running.after([own.synced, asked.synced], mirrors),
+                    running.after([own.synced], policies),
                 ],
             )
             await election.release()
