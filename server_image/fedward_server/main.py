@@ -36,6 +36,12 @@ LINGER_S = 10.0
 
 _STOP_S = 1.0
 
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Kubernetes puts this file into each container, and what is in it at the end into the pod's status."""
+
+_LONGEST_WORD = 4096
+"""Characters; Kubernetes cuts off the rest."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -76,8 +82,16 @@ async def _serve(chosen: argparse.Namespace) -> int:
             _log.info("serving", extra={"job": plan.job.name, "attempt": chosen.attempt, "listen": chosen.listen})
             code = await _until_over(job, service, chosen.state / "initial.safetensors", stopped)
             await server.stop(_STOP_S)
+    if code == FAILED and job.state.failure is not None:
+        leave_word(f"{job.state.failure.reason}: {job.state.failure.message}")
     _log.info("stopped", extra={"state": job.state.phase.value, "exit": code})
     return code
+
+
+def leave_word(text: str, file: Path = TERMINATION_LOG) -> None:
+    """Tell Kubernetes why the job has failed, where this is a container: the pod's status shows it."""
+    if file.exists():
+        file.write_text(text[:_LONGEST_WORD])
 
 
 async def _until_over(job: Job, service: Aggregator, initial: Path, stopped: asyncio.Event) -> int:
