@@ -223,13 +223,16 @@ class Federation:
             self._remove(f"{GROUP}/namespaces/{job['metadata']['namespace']}/federatedjobs/{job['metadata']['name']}")
         for site in self.hub.request("GET", f"{GROUP}/federatedsites")["items"]:
             self._remove(f"{GROUP}/federatedsites/{site['metadata']['name']}")
+        for part in self.hospital.request("GET", f"{GROUP}/sitejobs")["items"]:
+            where = f"{GROUP}/namespaces/{part['metadata']['namespace']}/sitejobs"
+            self._remove(f"{where}/{part['metadata']['name']}", self.hospital)
 
-    def _remove(self, path: str) -> None:
-        """Delete what the next test's operators would otherwise look after."""
-        free = {"metadata": {"finalizers": None}}
+    def _remove(self, path: str, plane: ControlPlane | None = None) -> None:
+        """Delete what the next test's operators would otherwise look after, or whose GPUs it needs."""
+        plane, free = plane or self.hub, {"metadata": {"finalizers": None}}
         try:
-            self.hub.request("PATCH", path, free, "application/merge-patch+json")
-            self.hub.request("DELETE", path)
+            plane.request("PATCH", path, free, "application/merge-patch+json")
+            plane.request("DELETE", path)
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise

@@ -110,7 +110,7 @@ def _run(seen: Observed, attempt: int) -> Decision:
     if seen.aggregator is None and started is None:
         missing = _missing_sites(seen)
         if missing is not None:
-            return Decision(Stage.WAITING, seen.status.get("attempt", 0), missing)
+            return Decision(Stage.WAITING, attempt if resumed else seen.status.get("attempt", 0), missing)
     return Decision(Stage.RUNNING, attempt, _trouble(seen), look_again_s=left)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,7 +41,7 @@ def read_progress(status: pb.JobStatus) -> Progress:
         for name, mean in site.metrics.items():
             total, count = sums.get(name, (0.0, 0))
             sums[name] = total + mean.sum, count + mean.count
-        metrics = {name: round(mean.sum / mean.count, 6) for name, mean in site.metrics.items() if mean.count}
+        metrics = _means({name: (mean.sum, mean.count) for name, mean in site.metrics.items()})
         sites[site.name] = SiteProgress(site.state, site.round, site.reason, site.training_cases, metrics)
     failed = status.HasField("failure")
     return Progress(
@@ -49,6 +50,12 @@ def read_progress(status: pb.JobStatus) -> Progress:
         attempt=status.attempt,
         quorum_met=status.quorum_met,
         sites=sites,
-        metrics={name: round(total / count, 6) for name, (total, count) in sums.items() if count},
+        metrics=_means(sums),
         failure=(status.failure.reason, status.failure.message) if failed else None,
     )
+
+
+def _means(sums: Mapping[str, tuple[float, int]]) -> dict[str, float]:
+    means = {name: total / count for name, (total, count) in sums.items() if count}
+    # Finite sums of many sites can still add up to infinity, which no status can hold.
+    return {name: round(mean, 6) for name, mean in means.items() if math.isfinite(mean)}

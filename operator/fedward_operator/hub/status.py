@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fedward_operator.api.job import FederatedJobStatus
@@ -31,6 +32,8 @@ Status = dict[str, Any]
 
 def status_of(seen: Observed, decision: Decision, plan_digest: str | None) -> Status:
     """Write the status, defaults and all, as the API server will give it back."""
+    if seen.progress is not None and seen.progress.attempt != decision.attempt:
+        seen = replace(seen, progress=None)  # it is about what was before
     before, stage = seen.status, decision.stage
     sites = [_site(seen, stage, name) for name in seen.sites or ()]
     state = _state(seen, decision)
@@ -127,7 +130,7 @@ def _site(seen: Observed, stage: Stage, name: str) -> Status:
     state, reason, message = "Pending", None, ""
     if part is not None and part.answered == part.attempt:
         state, reason, message = part.state, part.reason or None, part.message
-    if progress is not None and progress.state != "Absent" and state not in _SITE_TROUBLE:
+    if stage is Stage.RUNNING and progress and progress.state != "Absent" and state not in _SITE_TROUBLE:
         state, reason = progress.state, progress.reason or None
     elif progress is None and before and stage in (Stage.COMPLETED, Stage.FAILED) and state == "Pending":
         state = before["state"]

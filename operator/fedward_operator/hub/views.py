@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,9 @@ from typing import Any
 from fedward_operator.policy import conditions, naming
 
 Key = tuple[str, str]
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_UNPRINTABLE = re.compile(r"[^ -~]")
 
 HEARD_FOR = timedelta(seconds=15)
 """A site whose heartbeat is older is not connected."""
@@ -102,10 +106,10 @@ def view_heartbeat(item: Mapping[str, Any], now: datetime) -> Heartbeat:
     """Look at a site's Lease at the moment that it is heard of; what a site writes there may be anything."""
     try:
         offer = json.loads((item["metadata"].get("annotations") or {})[naming.OFFER])
-        datasets = tuple(sorted(str(name)[:63] for name in offer["datasets"]))[:64]
+        datasets = tuple(sorted({name for name in offer["datasets"] if _NAME.fullmatch(name)}))[:64]
         gpus = min(max(int(offer["gpus"]), 0), 1024)
-        return Heartbeat(now, str(offer["version"])[:64], gpus, datasets)
-    except (KeyError, ValueError, TypeError, AttributeError):
+        return Heartbeat(now, _UNPRINTABLE.sub("", offer["version"])[:64], gpus, datasets)
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Heartbeat(now, "", 0, ())
 
 

@@ -246,7 +246,6 @@ def test_a_suspension_costs_one_attempt_however_often_it_is_looked_at():
     assert life.decision.attempt == 3
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="waiting for sites forgets that the job was resumed")
 def test_a_job_that_is_resumed_while_sites_are_missing_goes_on_as_a_new_attempt():
     life = Life().started()
     life.after(10, spec=spec(suspend=True))

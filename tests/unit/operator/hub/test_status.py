@@ -168,7 +168,6 @@ def test_what_is_resumed_starts_anew_as_the_next_attempt():
     assert life.said("Suspended") == ("False", "NotSuspended")
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="what the aggregator said last covers what the site says")
 def test_a_site_that_stopped_is_not_shown_as_training():
     stopped = parts(state="Suspended")
     life = Life().started().after(10, spec=spec(suspend=True), parts=stopped, progress=progress())
@@ -176,11 +175,6 @@ def test_a_site_that_stopped_is_not_shown_as_training():
     assert set(states(life.status).values()) == {"Suspended"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="what the aggregator of the attempt before said last is taken for this one's",
-)
 def test_what_was_heard_of_the_attempt_before_is_not_taken_for_this_one():
     life = Life().started().after(10, spec=spec(suspend=True), progress=progress())
     life.after(10, parts=parts(attempt=2, state="Pending"), progress=progress(attempt=1))

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from situation import KEY, NOON, UID
 
 from fedward_operator.hub.sites import site_status
@@ -87,9 +86,8 @@ def test_a_heartbeat_says_what_the_site_offers():
         '{"version": "1", "gpus": NaN, "datasets": []}',
         pytest.param(
             '{"version": "1", "gpus": 1e999, "datasets": []}',
-            marks=pytest.mark.xfail(strict=True, raises=OverflowError),
         ),
-        pytest.param("[" * 100_000, marks=pytest.mark.xfail(strict=True, raises=RecursionError), id="deep"),
+        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_a_heartbeat_that_says_nothing_legible_is_a_heartbeat(offer):
@@ -97,12 +95,12 @@ def test_a_heartbeat_that_says_nothing_legible_is_a_heartbeat(offer):
 
 
 def test_an_offer_that_is_too_large_is_cut():
-    offer = {"version": "v" * 1000, "gpus": 10**6, "datasets": [f"{n:04}" * 100 for n in range(1000)]}
+    offer = {"version": "v" * 1000, "gpus": 10**6, "datasets": [f"d{n:04}" for n in range(1000)] + ["d" * 64]}
 
     found = view_heartbeat(lease(json.dumps(offer)), NOON)
 
     assert (len(found.version), found.gpus, len(found.datasets)) == (64, 1024, 64)
-    assert max(len(name) for name in found.datasets) == 63
+    assert "d" * 64 not in found.datasets  # no dataset can be called so
     assert view_heartbeat(lease(json.dumps(offer | {"gpus": -5})), NOON).gpus == 0
 
 
@@ -125,17 +123,9 @@ def test_whatever_a_site_writes_it_was_heard(offer):
         {"version": "0.1.0", "gpus": 4, "datasets": ["brats"]},
         pytest.param(
             {"version": "1", "gpus": 1, "datasets": ["BraTS 2021"]},
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=ValidationError,
-                reason="a name that no job can use is refused by the status's schema",
-            ),
         ),
         pytest.param(
             {"version": "\ud800", "gpus": 1, "datasets": []},
-            marks=pytest.mark.xfail(
-                strict=True, raises=ValidationError, reason="half a character is refused by the status's schema"
-            ),
         ),
     ],
 )

@@ -246,7 +246,7 @@ async def test_pages_are_read_to_the_end_with_whatever_token_the_server_gives(ap
     assert [request["query"].get("continue") for request in api.requests] == [None, *tokens[:2]]
     for request in api.requests:
         assert request["path"] == "/api/v1/namespaces/research/pods"
-        assert request["query"]["limit"] == "500"
+        assert request["query"]["limit"] == "100"
         assert request["query"]["labelSelector"] == "fedward.io/component=aggregator"
 
 
