@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -22,6 +22,7 @@ from fedward_operator.kube.kinds import Kind
 _log = logging.getLogger(__name__)
 
 RESYNC_S = 60.0
+_AGAIN_S = 2.0
 _DEAF_S = 20.0
 """Kopf has to have told of a change within this time after a list showed it; otherwise it does not hear any more."""
 
@@ -41,8 +42,14 @@ class Endless:
 class OwnKinds:
     """Fills caches from Kopf's events; lists now and then, to find what was missed, and whether Kopf still hears."""
 
-    def __init__(self, source: Source, caches: Mapping[Kind, Cache[Any]], namespace: str | None) -> None:
-        self._source, self._caches, self._namespace = source, caches, namespace
+    def __init__(
+        self,
+        source: Source,
+        caches: Mapping[Kind, Cache[Any]],
+        namespace: str | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._caches, self._namespace, self._clock = source, caches, namespace, clock
         self.synced = asyncio.Event()
         self._deaf_since: float | None = None
         self._told: dict[tuple[Kind, Key], int] = {}
@@ -56,7 +63,7 @@ class OwnKinds:
 
     def is_deaf(self) -> bool:
         """Tell whether changes have been found by listing that Kopf did not tell of, for too long."""
-        return self._deaf_since is not None and time.monotonic() - self._deaf_since > _DEAF_S
+        return self._deaf_since is not None and self._clock() - self._deaf_since > _DEAF_S
 
     def take_in(self, kind: Kind, event: str | None, item: Object) -> None:
         """Take in one of Kopf's events."""
@@ -69,18 +76,28 @@ class OwnKinds:
             self._caches[kind].put(item)
 
     async def resync(self) -> None:
-        """List every kind, compare, for ever."""
+        """List every kind and compare, for ever."""
         while True:
             try:
-                late = [await self._compare(kind) for kind in self._caches]
-                now = time.monotonic()
-                self._deaf_since = (self._deaf_since or now) if self.synced.is_set() and any(late) else None
-                self.synced.set()
+                await self.compare()
             except (ApiError, UnavailableError) as error:
                 _log.warning("cannot list our own kinds", extra={"error": str(error)})
-                await asyncio.sleep(2.0)
+                await asyncio.sleep(_AGAIN_S)
                 continue
-            await asyncio.sleep(10.0 if self._deaf_since is not None else RESYNC_S)
+            await asyncio.sleep(RESYNC_S if self._deaf_since is None else _DEAF_S / 2)
+
+    async def compare(self) -> None:
+        """List every kind, take in what was missed, and remember since when Kopf has not told of it.
+
+        Raises:
+            ApiError, UnavailableError.
+        """
+        late = [await self._compare(kind) for kind in self._caches]
+        if not (self.synced.is_set() and any(late)):
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = self._clock()
+        self.synced.set()
 
     async def _compare(self, kind: Kind) -> bool:
         """List one kind; tell whether Kopf is behind on something."""

@@ -192,7 +192,7 @@ def test_jobs_of_one_name_in_two_namespaces_do_not_meet(running):
     assert jobs(federation.hub, first) == ["brain-aggregator-1"]
 
 
-def test_the_longest_names_and_the_largest_federation_fit(federation):
+def test_the_longest_names_fit(federation):
     sites = [federation.invite(f"{'s' * 34}-{number}") for number in range(3)]
     federation.start_hub()
     for site in sites:
@@ -202,6 +202,22 @@ def test_the_longest_names_and_the_largest_federation_fit(federation):
     (name,) = jobs(federation.hub, federation.namespace)
     assert name == "b" * 40 + "-aggregator-1"
     the_pod(federation.hub, federation.namespace, "aggregator")
+
+
+def test_seventy_one_sites_are_asked(federation):
+    sites = [federation.invite(f"site-{number}") for number in range(71)]
+    federation.start_hub()
+    for site in sites:
+        federation.heartbeat(site)
+    federation.submit("brain", sites, rounds={"count": 1, "quorum": "50%"})
+    wait_until(
+        "a SiteJob in every mailbox",
+        lambda: sum(len(site_jobs(federation.hub, f"fedward-site-{site}")) for site in sites),
+        60,
+        lambda asked: asked == 71,
+    )
+    assert len(federation.wait_for("brain", "Admitted", "True")) > 0
+    assert len(federation.found("brain")["status"]["sites"]) == 71
 
 
 def test_a_namespace_that_is_being_deleted_takes_its_job_along(running):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_SETTLES_S = 0.15
+_SETTLES_S = 0.4
 """What happens together is told together."""
 
 _WHILE_BUSY_S = 15.0

@@ -22,9 +22,14 @@ _HANGS_S = 30.0
 class Health:
     """Whether the process still does its work; asked from another thread."""
 
-    def __init__(self, informers: Sequence[Informer], is_deaf: Callable[[], bool]) -> None:
-        self._informers, self._is_deaf = informers, is_deaf
-        self._ticked = time.monotonic()
+    def __init__(
+        self,
+        informers: Sequence[Informer],
+        is_deaf: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._informers, self._is_deaf, self._clock = informers, is_deaf, clock
+        self._ticked = clock()
         self.obstacle: str | None = "starting"
 
     def ready(self) -> str | None:
@@ -33,7 +38,7 @@ class Health:
 
     def alive(self) -> str | None:
         """Say why it has to be started anew."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._ticked > _HANGS_S:
             return "the event loop hangs"
         silent = [each.kind.plural for each in self._informers if now - each.last_turn > LONGEST_TURN_S]
@@ -44,7 +49,7 @@ class Health:
     async def tick(self) -> None:
         """Show that the event loop turns, for ever."""
         while True:
-            self._ticked = time.monotonic()
+            self._ticked = self._clock()
             await asyncio.sleep(_TICK_S)
 
 
