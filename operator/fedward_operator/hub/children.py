@@ -11,7 +11,7 @@ from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.kube import kinds
 from fedward_operator.kube.kinds import Kind
-from fedward_operator.pod_security import TMP, restricted_container, restricted_pod
+from fedward_operator.pod_manifests import TMP, failure_policy, restricted_container, restricted_pod
 from fedward_operator.policy import naming
 from fedward_protocol.identity import aggregator_name
 
@@ -134,19 +134,6 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
         "template": {"metadata": {"labels": labels}, "spec": pod},
     }
     return {**head, "spec": job}
-
-
-def failure_policy(container: str, final: int) -> Manifest:
-    """Say which of a pod's ends count: one exit code ends the Job, a disruption does not count as a failure."""
-    return {
-        "rules": [
-            {
-                "action": "FailJob",
-                "onExitCodes": {"containerName": container, "operator": "In", "values": [final]},
-            },
-            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        ]
-    }
 
 
 def site_job(

@@ -7,7 +7,7 @@ from typing import Any
 from fedward_operator.api.policy import SitePolicySpec, Volume
 from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.kube import kinds
-from fedward_operator.pod_security import TMP, restricted_container, restricted_pod
+from fedward_operator.pod_manifests import TMP, failure_policy, restricted_container, restricted_pod
 from fedward_operator.policy import naming
 from fedward_operator.policy.admission.verdict import Grant
 from fedward_operator.site.settings import SiteSettings
@@ -75,15 +75,7 @@ def trainer_job(
     manifest["spec"] = {
         "backoffLimit": asked.backoff_limit,
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {"containerName": "trainer", "operator": "In", "values": [REFUSED]},
-                },
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            ]
-        },
+        "podFailurePolicy": failure_policy("trainer", REFUSED),
         "template": {"metadata": {"labels": labels}, "spec": _pod(owner, grant, policy, settings)},
     }
     return manifest

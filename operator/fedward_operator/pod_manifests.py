@@ -1,4 +1,4 @@
-"""Pods as the restricted Pod Security Standard wants them, without a Kubernetes token; hub and site make theirs so."""
+"""Pods as both roles make them: by the restricted Pod Security Standard, without a token, and which ends count."""
 
 from __future__ import annotations
 
@@ -58,3 +58,16 @@ def restricted_pod(
     if init_containers:
         pod["initContainers"] = list(init_containers)
     return pod
+
+
+def failure_policy(container: str, final: int) -> dict[str, Any]:
+    """Say which of a pod's ends count: one exit code ends the Job, a disruption does not count as a failure."""
+    return {
+        "rules": [
+            {
+                "action": "FailJob",
+                "onExitCodes": {"containerName": container, "operator": "In", "values": [final]},
+            },
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        ]
+    }
