@@ -224,6 +224,14 @@ def test_what_failed_says_why_and_when_also_after_the_aggregator_is_gone(facts, 
     assert ("Warning", "Failed") in life.told
 
 
+def test_an_operator_that_did_not_hear_the_end_keeps_what_was_said_of_the_sites():
+    life = Life().started().after(10, **RUNNING | {"progress": progress(east="Lost")})
+    life.after(10, aggregator=aggregator(failed=("BackoffLimitExceeded", "reached")), progress=None)
+
+    assert states(life.status) == {"east": "Lost", "north": "Training", "south": "Training"}
+    assert life.status["sites"][0]["samples"] == 70
+
+
 def test_a_status_survives_its_schema_whatever_happened_to_a_job_of_many_sites():
     many = tuple(f"hospital-{n}" for n in range(256))
     trouble = {name: replace(REFUSED, site=name, message="x" * 2048) for name in many}

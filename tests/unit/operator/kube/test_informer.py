@@ -30,6 +30,7 @@ class Collection:
         self.changed = asyncio.Event()
         self.calls = []
         self.fault = lambda verb: None
+        self.expired, self.asked_for = ExpiredError("too old resource version"), set()
         self.before_page = None
 
     def put(self, *names):
@@ -63,6 +64,7 @@ class Collection:
             raise error
 
     async def pages(self, kind, namespace, selector):
+        self.asked_for.add((kind, namespace, tuple(selector.items())))
         snapshot, version = list(self.there.values()), self.version
         for start in range(0, max(len(snapshot), 1), self.page):
             self._call("list")
@@ -71,6 +73,7 @@ class Collection:
             yield snapshot[start : start + self.page], str(version)
 
     async def watch(self, kind, namespace, selector, version):
+        self.asked_for.add((kind, namespace, tuple(selector.items())))
         loop = asyncio.get_running_loop()
         self._call("watch")
         reached, ends = int(version), loop.time() + WATCH_S
@@ -79,7 +82,7 @@ class Collection:
             if error is not None:
                 raise error
             if reached < self.oldest:
-                raise ExpiredError("too old resource version")
+                raise self.expired
             following = [event for event in self.history if event[0] > reached]
             for version_of_it, what, item in following:
                 reached = version_of_it
@@ -156,6 +159,22 @@ async def test_an_empty_collection_is_synced_too():
 
 
 @in_no_time
+async def test_only_what_was_selected_is_listed_and_watched():
+    source = Collection()
+    cache = Cache(lambda item: item, lambda key, view: None)
+    selector = {"labelSelector": "fedward.io/component=aggregator"}
+    informer = Informer(
+        source, POD, cache, meter=Meter(), chance=random.Random(7), namespace="research", selector=selector
+    )
+    task = asyncio.create_task(informer.run())
+    await asyncio.sleep(1)
+    task.cancel()
+
+    assert [verb for verb, _ in source.calls] == ["list", "watch"]
+    assert source.asked_for == {(POD, "research", tuple(selector.items()))}
+
+
+@in_no_time
 async def test_what_happens_later_is_followed():
     source = Collection()
     source.put("a", "b")
@@ -205,9 +224,15 @@ async def test_a_list_that_expires_between_two_pages_is_begun_again():
         assert found.meter.told == [("pods", "410")]
 
 
+@pytest.mark.parametrize(
+    ("expired", "cause"),
+    [(ExpiredError("too old"), "expired"), (ApiError(410, "Expired", "too old"), "410")],
+    ids=["in an event", "as an answer"],
+)
 @in_no_time
-async def test_after_a_gap_it_lists_again_and_tells_of_what_went_meanwhile():
+async def test_after_a_gap_it_lists_again_and_tells_of_what_went_meanwhile(expired, cause):
     source = Collection()
+    source.expired = expired
     source.put("kept", "gone", "changed")
     async with following(source) as found:
         await found.informer.synced.wait()
@@ -223,7 +248,7 @@ async def test_after_a_gap_it_lists_again_and_tells_of_what_went_meanwhile():
 
         assert found.agrees()
         assert sorted(set(found.told)) == ["changed", "gone", "new", "other"]
-        assert ("pods", "expired") in found.meter.told
+        assert ("pods", cause) in found.meter.told
 
 
 @pytest.mark.parametrize(
