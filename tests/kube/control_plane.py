@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.kube.component import Component
 from tests.kube.nodes import STAGES, node
 
 _READY_S = 60.0
+_AGAIN_S = 0.2
 _ADMINISTRATORS = ("system:masters",)
 
 
@@ -115,8 +118,16 @@ class ControlPlane:
         )
         if user:
             request.add_header("Impersonate-User", user)
-        with urllib.request.urlopen(request, context=self._context(), timeout=30) as answer:
-            return json.loads(answer.read())
+        ends_at = time.monotonic() + _READY_S
+        while True:
+            try:
+                with urllib.request.urlopen(request, context=self._context(), timeout=30) as answer:
+                    return json.loads(answer.read())
+            except urllib.error.HTTPError as error:
+                # An API server that makes room for a new kind asks to be left alone for a moment.
+                if error.code != HTTPStatus.TOO_MANY_REQUESTS or time.monotonic() > ends_at:
+                    raise
+            time.sleep(_AGAIN_S)
 
     def pids(self) -> list[int]:
         """Return the ids of its processes, in the order in which they were started."""
