@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 
 import grpc
@@ -123,16 +122,13 @@ async def test_a_site_that_falls_silent_is_lost_within_ten_seconds_and_the_round
         await site.submit(site.header(train, data), data)
     await bench.clock.advance(7.9)
     for site in sites[:2]:
-        await site.stream.write(pb.SiteMessage(heartbeat=pb.Heartbeat()))
-    heard = lambda: all(bench.job.attendance.of(site.name).seen_at == bench.clock.now() for site in sites[:2])  # noqa: E731
-    while not heard():
-        await asyncio.wait_for(sites[0].stream.read(), 10)
+        await site.heartbeat()
     await bench.clock.advance(0.2)
     await bench.until(lambda _: bench.job.attendance.of("south").away_since is not None)
     assert bench.job.state.round == 1
     await bench.clock.advance(7)
     for site in sites[:2]:
-        await site.stream.write(pb.SiteMessage(heartbeat=pb.Heartbeat()))
+        await site.heartbeat()
     await bench.clock.advance(3.1)
     await bench.until(lambda state: state.round == 2)
     late = await sites[2].submit(sites[2].header(trains[2], data), data)
