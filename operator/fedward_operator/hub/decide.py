@@ -91,6 +91,9 @@ def decide(seen: Observed) -> Decision:
             return _finished(seen, stage, Problem(condition["reason"], condition.get("message", "")))
     if seen.sites is None:
         return Decision(Stage.UNPLANNED, attempt, seen.unplanned)
+    ended = _ended(seen)
+    if ended is not None:
+        return ended  # a suspension that comes after the end changes nothing
     if seen.spec.suspend:
         why = Problem("Suspended", "spec.suspend holds the job; set it to false and it goes on from its checkpoint")
         return Decision(Stage.SUSPENDED, attempt, why)
@@ -98,9 +101,6 @@ def decide(seen: Observed) -> Decision:
 
 
 def _run(seen: Observed, attempt: int) -> Decision:
-    ended = _ended(seen)
-    if ended is not None:
-        return ended
     resumed = conditions.holds(seen.status.get("conditions") or (), "Suspended")
     started = None if resumed else conditions.read_time(seen.status.get("startTime"))
     left = deadline.seconds_left(started, seen.spec.active_deadline_seconds, seen.now)

@@ -410,7 +410,9 @@ class HubReconciler:
         where = ".".join(str(part) for part in ("spec", *first["loc"]))
         finding = conditions.Finding("Admitted", False, "SpecInvalid", f"{where}: {first['msg']}")
         generation = job["metadata"].get("generation", 0)
-        joined = conditions.join(job["status"].get("conditions") or (), [finding], generation, self._now())
+        before = job["status"].get("conditions") or []
+        joined = conditions.join(before, [finding], generation, self._now())
+        joined += [each for each in before if each["type"] != finding.type]  # how it ended stays
         after = {**job["status"], "state": "SpecInvalid", "observedGeneration": generation, "conditions": joined}
         if "deletionTimestamp" in job["metadata"]:
             await self._let_go(view, job)

@@ -94,6 +94,10 @@ def _why(error: OSError | ValueError) -> str:
 def _access(folder: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Access:
     context = ssl.create_default_context(cadata=_text(folder, cluster, "certificate-authority"))
     certificate, key = (_text(folder, user, name) for name in ("client-certificate", "client-key"))
+    if "exec" in user or "auth-provider" in user:
+        raise AccessError("the kubeconfig logs in by another program; name one with a token or a certificate")
+    if bool(certificate) != bool(key):
+        raise AccessError("the kubeconfig has a client certificate or its key, and needs both")
     if certificate and key:
         _load(context, certificate, key)
     token_file = folder / user["tokenFile"] if "tokenFile" in user else None

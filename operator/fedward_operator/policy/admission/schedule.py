@@ -10,8 +10,8 @@ from fedward_operator.api.policy import Schedule
 from fedward_operator.policy.admission.verdict import Waits
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_AHEAD = 9
-"""Days looked ahead: a week and what may reach in from the day before."""
+_AHEAD = 16
+"""Days looked ahead: two weeks, since in the night in which clocks go forward a window may not happen at all."""
 
 
 def closes_in(schedule: Schedule | None, now: datetime) -> float | Waits | None:
@@ -41,10 +41,10 @@ def _spans(schedule: Schedule, now: datetime) -> Iterator[tuple[datetime, dateti
             begins, ends = _read(window.begins), _read(window.ends)
             last = day if ends > begins else day + timedelta(days=1)
             # As instants: a night in which the clocks change is an hour longer or shorter.
-            yield (
-                datetime.combine(day, begins, zone).astimezone(UTC),
-                datetime.combine(last, ends, zone).astimezone(UTC),
-            )
+            opens = datetime.combine(day, begins, zone).astimezone(UTC)
+            closes = datetime.combine(last, ends, zone).astimezone(UTC)
+            if opens < closes:
+                yield opens, closes
 
 
 def _read(text: str) -> time:

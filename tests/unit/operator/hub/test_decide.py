@@ -262,3 +262,15 @@ def test_a_site_that_refuses_does_not_stop_the_others():
     life.after(10, aggregator=aggregator(), pods=[pod()], parts=parts(refusal), progress=progress(east="Absent"))
 
     assert (life.decision.stage, life.decision.why) == (Stage.RUNNING, None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage"),
+    [
+        ({"complete": True}, Stage.COMPLETED),
+        ({"failed": ("BackoffLimitExceeded", "too often")}, Stage.FAILED),
+    ],
+)
+def test_a_suspension_that_comes_after_the_end_changes_nothing(facts, stage):
+    seen = observed(RUNNING, spec=spec(suspend=True), aggregator=aggregator(**facts))
+    assert decide(seen).stage is stage

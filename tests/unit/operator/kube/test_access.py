@@ -264,3 +264,10 @@ def test_a_pod_whose_authority_cannot_be_read_is_told_which_file(pod, content):
 
     with pytest.raises(AccessError, match=r"ca\.crt cannot be read"):
         in_cluster(pod)
+
+
+def test_a_login_by_another_program_is_not_mistaken_for_none(path, document):
+    document["users"][1]["user"] = {"exec": {"command": "login"}}
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(AccessError, match="logs in by another program"):
+        from_kubeconfig(path)

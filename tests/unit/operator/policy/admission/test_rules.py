@@ -216,6 +216,12 @@ def test_a_window_is_in_the_hospitals_own_time_also_when_clocks_change():
     assert closes_in(night, before_the_change) == 2 * 3600.0
 
 
+def test_a_window_in_the_hour_that_is_left_out_waits_for_the_next_week():
+    sunday = schedule({"days": ["Sun"], "begins": "02:00", "ends": "03:00"}, zone="America/New_York")
+    before_the_change = datetime(2026, 3, 8, 6, 0, tzinfo=UTC)  # 02:00 becomes 03:00 in New York
+    assert closes_in(sunday, before_the_change).seconds == timedelta(days=7).total_seconds()
+
+
 TIMES = st.tuples(st.integers(0, 23), st.sampled_from([0, 15, 30, 45])).map(lambda t: f"{t[0]:02}:{t[1]:02}")
 WINDOWS = st.lists(
     st.fixed_dictionaries(
