@@ -46,7 +46,7 @@ def down(folder: Path) -> int:
         return 1
     for pid in reversed(pids):
         if _is_ours(pid, folder):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGKILL)  # what it knows is thrown away with it
     shutil.rmtree(folder)
     return 0
 
