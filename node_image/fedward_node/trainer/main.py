@@ -1,4 +1,4 @@
-"""The trainer's process: takes part in a job, makes a job's first model, or trains a baseline to compare with."""
+"""The trainer's process: takes part in a job, makes a first model, trains a baseline, or looks at a dataset."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from fedward_node.trainer.algorithm import Algorithm
 from fedward_node.trainer.run import Assignment, take_part
 from fedward_protocol import logs, work_order
 from fedward_protocol.allocation import keep_chunk_buffers
-from fedward_protocol.plan import Plan
+from fedward_protocol.plan import Data, Plan
 from fedward_protocol.reasons import RefusedError
 
 EXIT_REFUSED = 4
 """The site was refused for good, or cannot take part; starting again would not help."""
 EXIT_STOPPED = 128 + signal.SIGTERM
+
+_FORMATS: tuple[str, ...] = get_args(Data.model_fields["format"].annotation)
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code."""
     chosen = _parser().parse_args(arguments)
     logs.configure("trainer")
+    if chosen.command == "inspect":
+        return _inspect(chosen)
     keep_chunk_buffers()
     plan = Plan.parse(chosen.plan.read_bytes())
     return _unless_refused(lambda: _carry_out(chosen, plan))
@@ -59,6 +65,15 @@ def _carry_out(chosen: argparse.Namespace, plan: Plan) -> int:
                 plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca.read_bytes()
             )
             return run(assignment, build(plan, chosen.data, chosen.state, site))
+
+
+def _inspect(chosen: argparse.Namespace) -> int:
+    from fedward_node.trainer.inspect import inspect
+
+    found = inspect(chosen.data, chosen.format)
+    chosen.report.write_text(found.write())
+    sys.stdout.write(found.summary() + "\n")
+    return EXIT_REFUSED if found.obstacle else 0
 
 
 def run(assignment: Assignment, algorithm: Algorithm) -> int:
@@ -110,6 +125,16 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--data", type=Path, required=True, help="the dataset's folder, read only")
     show.add_argument("--count", type=int, default=3, help="how many cases")
     show.add_argument("--out", type=Path, required=True, help="the .npz file to write")
+
+    look = commands.add_parser("inspect", help="count a dataset's cases and what is wrong with them; needs no plan")
+    look.add_argument("--data", type=Path, required=True, help="the dataset's folder, read only")
+    look.add_argument("--format", default="auto", choices=_FORMATS, help="its layout")
+    look.add_argument(
+        "--report",
+        type=Path,
+        default=Path("/dev/termination-log"),
+        help="the JSON file to write; by default what Kubernetes shows as the pod's last words",
+    )
 
     for command in (take, first, compare, show):
         command.add_argument("--plan", type=Path, required=True, help="the resolved plan, JSON")
