@@ -265,8 +265,8 @@ def names(plane: ControlPlane, path: str) -> list[str]:
 
 
 def jobs(plane: ControlPlane, namespace: str) -> list[str]:
-    """Name a namespace's Jobs."""
-    return names(plane, f"/apis/batch/v1/namespaces/{namespace}/jobs")
+    """Name a namespace's Jobs that take part in FederatedJobs."""
+    return names(plane, f"/apis/batch/v1/namespaces/{namespace}/jobs?labelSelector=fedward.io/component!=preflight")
 
 
 def site_jobs(plane: ControlPlane, namespace: str) -> list[str]:

@@ -127,7 +127,11 @@ KINDS = (
             ("GPUs", ".status.gpus"),
             ("Version", ".status.version"),
         ),
-        wide=(("Datasets", ".status.datasets"), ("Message", _condition("Connected", "message"))),
+        wide=(
+            ("Datasets", ".status.datasets"),
+            ("Cases", ".status.cases"),
+            ("Message", _condition("Connected", "message")),
+        ),
         needs_spec=False,
     ),
     Kind(
@@ -172,7 +176,11 @@ KINDS = (
             ("Running", ".status.running"),
             ("Waiting", ".status.waiting"),
         ),
-        wide=(("GPUs", ".spec.gpus.count"), ("Ready", _condition("Ready", "reason"))),
+        wide=(
+            ("GPUs", ".spec.gpus.count"),
+            ("Ready", _condition("Ready", "reason")),
+            ("Data", _condition("DataSound", "reason")),
+        ),
     ),
 )
 

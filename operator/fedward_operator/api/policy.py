@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from fedward_operator.api.job import ConfigMapName, Toleration
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
 from fedward_operator.api.scalars import LabelKey, Labels, Quantity
-from fedward_operator.api.status import Conditions, keyed_by
+from fedward_operator.api.status import CamelCase, Conditions, Sentence, Timestamp, keyed_by
+from fedward_protocol.inspection import Count, Problem
 from fedward_protocol.plan import Filter, Name
 
 ImagePattern = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z0-9._:/@*]{1,512}$")]
@@ -64,6 +65,13 @@ class Dataset(Resource):
         ]
         | None
     ) = None
+    share: Annotated[
+        Literal["none", "name", "counts"],
+        Field(
+            description="What the hub is told of it before a job asks: nothing, its name, or also how many cases it "
+            "has; a job may ask for it by name in any case"
+        ),
+    ] = "name"
 
 
 class Budget(Resource):
@@ -190,12 +198,46 @@ class SitePolicySpec(Resource):
         return self
 
 
+class InspectedDataset(Resource):
+    """What a look at a dataset has found."""
+
+    name: Annotated[Name, Field(description="Which dataset")]
+    basis: Annotated[
+        str,
+        StringConstraints(pattern=r"^[0-9a-f]{32}$"),
+        Field(description="Digest of the volume, the format and the request that this is about"),
+    ]
+    cases: Annotated[Count, Field(description="Cases found")] | None = None
+    labelled: Annotated[Count, Field(description="Cases whose label map can be read")] | None = None
+    complete: Annotated[Count, Field(description="Cases that nothing is wrong with")] | None = None
+    problems: (
+        Annotated[
+            dict[Problem, Count],
+            Field(max_length=len(Problem), description="In how many cases there is which problem"),
+        ]
+        | None
+    ) = None
+    inspected_at: Annotated[Timestamp, Field(description="When it was last inspected, or that last failed")] | None = (
+        None
+    )
+    reason: Annotated[CamelCase, Field(description="Why it is not inspected, or not anew")] | None = None
+    message: Annotated[Sentence, Field(description="The same in a sentence")] | None = None
+
+
 class SitePolicyStatus(Resource):
     """What the policy means at the moment."""
 
     observed_generation: Annotated[int, Field(ge=0, description="The generation that this is about")] = 0
     running: Annotated[int, Field(ge=0, description="Trainers that run")] = 0
     waiting: Annotated[int, Field(ge=0, description="Jobs that wait for a turn, a window or an approval")] = 0
+    datasets: Annotated[
+        tuple[InspectedDataset, ...],
+        Field(
+            max_length=64,
+            description="What the datasets look like, counted by a pod that nothing leaves",
+            json_schema_extra=keyed_by("name"),
+        ),
+    ] = ()
     conditions: Conditions = ()
 
 

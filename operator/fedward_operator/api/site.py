@@ -8,6 +8,7 @@ from pydantic import Field
 
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
 from fedward_operator.api.status import Conditions, Timestamp
+from fedward_protocol.inspection import Count
 from fedward_protocol.plan import Name
 
 
@@ -27,6 +28,13 @@ class FederatedSiteStatus(Resource):
     version: Annotated[str, Field(max_length=64, description="Of the site's operator")] = ""
     gpus: Annotated[int, Field(ge=0, description="GPUs that its policy lends to one job")] = 0
     datasets: Annotated[tuple[Name, ...], Field(max_length=64, description="What it offers; the names jobs use")] = ()
+    cases: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=63)], Count],
+            Field(max_length=64, description="How many cases a dataset has, where the hospital tells"),
+        ]
+        | None
+    ) = None
     conditions: Conditions = ()
 
 

@@ -33,6 +33,8 @@ def site_status(site: SiteView, beat: Heartbeat | None, now: datetime) -> dict[s
     }
     if beat is not None:
         document |= {"version": beat.version, "gpus": beat.gpus, "datasets": beat.datasets}
+        # An empty map is left out: the API server may keep it or not.
+        document["cases"] = beat.cases or None
         if not finding.holds:
             document["lastSeen"] = conditions.show_time(beat.heard)
     checked = FederatedSiteStatus.model_validate(document)

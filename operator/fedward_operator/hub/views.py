@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ Key = tuple[str, str]
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _UNPRINTABLE = re.compile(r"[^ -~]")
+
+_MOST_CASES = 10_000_000
 
 HEARD_FOR = timedelta(seconds=15)
 """A site whose heartbeat is older is not connected."""
@@ -53,6 +55,7 @@ class Heartbeat:
     version: str
     gpus: int
     datasets: tuple[str, ...]
+    cases: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,9 @@ def view_heartbeat(item: Mapping[str, Any], now: datetime) -> Heartbeat:
         offer = json.loads((item["metadata"].get("annotations") or {})[naming.OFFER])
         datasets = tuple(sorted({name for name in offer["datasets"] if _NAME.fullmatch(name)}))[:64]
         gpus = min(max(int(offer["gpus"]), 0), 1024)
-        return Heartbeat(now, _UNPRINTABLE.sub("", offer["version"])[:64], gpus, datasets)
+        said = offer.get("cases") or {}
+        cases = {name: min(max(int(said[name]), 0), _MOST_CASES) for name in datasets if name in said}
+        return Heartbeat(now, _UNPRINTABLE.sub("", offer["version"])[:64], gpus, datasets, cases)
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Heartbeat(now, "", 0, ())
 

@@ -19,6 +19,11 @@ HUB_GENERATION = "fedward.io/hub-generation"
 APPROVED = "fedward.io/approved-digest"
 ORDER = "fedward.io/order"
 OFFER = "fedward.io/offer"
+INSPECT = "fedward.io/inspect"
+"""On a SitePolicy: whenever its value changes, every dataset is inspected anew."""
+
+LABEL_DATASET = "fedward.io/dataset"
+LABEL_BASIS = "fedward.io/basis"
 HEARTBEAT = "fedward-site"
 """The Lease that a site renews in its mailbox."""
 
@@ -64,6 +69,11 @@ def trainer_job(site_job: str, attempt: int) -> str:
 def order(site_job: str) -> str:
     """Name the Secret of a trainer's plan and work order."""
     return f"{site_job}-order"
+
+
+def preflight_job(dataset: str, basis: str) -> str:
+    """Name the Job that inspects a dataset."""
+    return f"preflight-{dataset[:40].rstrip('-')}-{basis[:8]}"
 
 
 def state(site_job: str) -> str:

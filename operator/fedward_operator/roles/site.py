@@ -23,9 +23,10 @@ from fedward_operator.metrics import Metrics
 from fedward_operator.mirror import Mirror
 from fedward_operator.policy import naming
 from fedward_operator.roles import running
-from fedward_operator.site import trainer
+from fedward_operator.site import preflight, trainer
 from fedward_operator.site.caches import WATCHED, SiteCaches
 from fedward_operator.site.heartbeat import Heartbeat
+from fedward_operator.site.inspector import Inspector
 from fedward_operator.site.policy_status import PolicyStatusReconciler
 from fedward_operator.site.reconciler import COMPONENT, SiteReconciler
 from fedward_operator.site.settings import SiteSettings
@@ -98,9 +99,14 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
             mirrors.queue.add(name)
             look_at_policies()
 
-        caches = SiteCaches(lambda name: parts.queue.add(name) if name else None, look_at_all, look_at_mirror)
+        caches = SiteCaches(
+            lambda name: parts.queue.add(name) if name else None, look_at_all, look_at_mirror, look_at_policies
+        )
         site = SiteReconciler(here, caches, started.key, settings, now, Settling(parts.is_busy))
-        policy_status = PolicyStatusReconciler(here, caches, settings.namespace, now, Settling(policies.is_busy))
+        inspector = Inspector(here, caches, settings, now)
+        policy_status = PolicyStatusReconciler(
+            here, caches, settings.namespace, now, Settling(policies.is_busy), inspector
+        )
         mirror = Mirror(hub, here, caches.asked, caches.mirrored, mailbox, settings.namespace, caches.mirrored.put)
         selector = {"labelSelector": f"{naming.LABEL_SIDE}=hub"}
         asked = Informer(
@@ -145,20 +151,21 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
                     asked.run(),
                     *(informer.run() for informer in informers),
                     _fence(here, settings),
-                    Heartbeat(hub, settings.site, site.policy, now).run(),
+                    Heartbeat(hub, settings.site, site.policy, inspector.cases, now).run(),
                     running.after(synced, parts),
                     running.after([own.synced, asked.synced], mirrors),
-                    running.after([own.synced], policies),
+                    running.after(synced, policies),
                 ],
             )
             await election.release()
 
 
 async def _fence(here: Client, settings: SiteSettings) -> None:
-    """Keep the trainers' network fenced, whoever takes the fence down."""
+    """Keep the network of trainers and inspections fenced, whoever takes a fence down."""
     while True:
-        try:
-            await here.apply(kinds.NETWORK_POLICY, trainer.network_policy(settings))
-        except (ApiError, UnavailableError) as error:
-            _log.warning("cannot fence the trainers' network", extra={"error": str(error)})
+        for fence in (trainer.network_policy(settings), preflight.network_policy(settings)):
+            try:
+                await here.apply(kinds.NETWORK_POLICY, fence)
+            except (ApiError, UnavailableError) as error:
+                _log.warning("cannot fence a network", extra={"name": fence["metadata"]["name"], "error": str(error)})
         await asyncio.sleep(_FENCE_AGAIN_S)

@@ -10,7 +10,7 @@ from fedward_operator.kube.kinds import Kind
 from fedward_operator.policy import pods
 from fedward_operator.policy.naming import LABEL_COMPONENT, LABEL_SITE_JOB
 from fedward_operator.site import views
-from fedward_operator.site.views import Asked, Mirrored, Order, Policy
+from fedward_operator.site.views import Asked, Mirrored, Order, Policy, Preflight, PreflightPod
 
 
 class SiteCaches:
@@ -21,6 +21,7 @@ class SiteCaches:
         look_at: Callable[[str], None],
         look_at_all: Callable[[], None],
         look_at_mirror: Callable[[str], None],
+        look_at_policies: Callable[[], None],
     ) -> None:
         """Make empty caches.
 
@@ -28,6 +29,7 @@ class SiteCaches:
             look_at: told of the name of each SiteJob that something happened to.
             look_at_all: told that something happened which concerns all of them.
             look_at_mirror: told of the name of each SiteJob that changed on either side.
+            look_at_policies: told that something happened to an inspection of a dataset.
         """
 
         def mirrored(key: views.Key, _: object) -> None:
@@ -43,6 +45,8 @@ class SiteCaches:
             job = self.trainers.get(refusal.job)
             if job is not None:
                 look_at(job.owner)
+            elif self.preflights.get(refusal.job) is not None:
+                look_at_policies()
 
         self.asked: Cache[Asked] = Cache(views.view_asked, lambda key, _: look_at_mirror(key[1]))
         self.mirrored: Cache[Mirrored] = Cache(views.view_mirrored, mirrored)
@@ -51,6 +55,10 @@ class SiteCaches:
         self.pods: Cache[pods.PodView] = Cache(pods.view_pod, lambda _, pod: look_at(pod.owner), lambda pod: pod.owner)
         self.orders: Cache[Order] = Cache(views.view_order, lambda _, order: look_at(order.owner))
         self.claims: Cache[Order] = Cache(views.view_order, lambda _, claim: look_at(claim.owner))
+        self.preflights: Cache[Preflight] = Cache(views.view_preflight, lambda *_: look_at_policies())
+        self.preflight_pods: Cache[PreflightPod] = Cache(
+            views.view_preflight_pod, lambda *_: look_at_policies(), lambda each: each.job_uid
+        )
         self.refusals: Cache[pods.Refusal] = Cache(pods.view_refusal, refused, lambda view: view.job)
 
     def sizes(self) -> list[tuple[str, int]]:
@@ -61,6 +69,8 @@ class SiteCaches:
 WATCHED: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
     "trainers": (kinds.JOB, {"labelSelector": f"{LABEL_COMPONENT}=trainer"}),
     "pods": (kinds.POD, {"labelSelector": f"{LABEL_COMPONENT}=trainer"}),
+    "preflights": (kinds.JOB, {"labelSelector": f"{LABEL_COMPONENT}=preflight"}),
+    "preflight_pods": (kinds.POD, {"labelSelector": f"{LABEL_COMPONENT}=preflight"}),
     "orders": (kinds.SECRET, {"labelSelector": LABEL_SITE_JOB}),
     "claims": (kinds.CLAIM, {"labelSelector": LABEL_SITE_JOB}),
     "refusals": (kinds.EVENT, {"fieldSelector": "reason=FailedCreate,involvedObject.kind=Job"}),

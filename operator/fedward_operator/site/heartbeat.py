@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -22,13 +22,31 @@ PERIOD_S = 5.0
 _DURATION_S = 15
 
 
+def offer_of(policy: SitePolicySpec | None, cases: Mapping[str, int]) -> dict[str, Any]:
+    """Say what the site offers, and of its datasets no more than the policy lets the hub know."""
+    datasets = policy.datasets if policy else ()
+    told = [dataset.name for dataset in datasets if dataset.share == "counts" and dataset.name in cases]
+    return {
+        "version": version("fedward"),
+        "gpus": policy.gpus.count if policy and policy.gpus else 0,
+        "datasets": [dataset.name for dataset in datasets if dataset.share != "none"],
+        "cases": {name: cases[name] for name in told},
+    }
+
+
 class Heartbeat:
     """Renews one site's Lease."""
 
     def __init__(
-        self, hub: Client, site: str, policy: Callable[[], SitePolicySpec | None], now: Callable[[], datetime]
+        self,
+        hub: Client,
+        site: str,
+        policy: Callable[[], SitePolicySpec | None],
+        cases: Callable[[], Mapping[str, int]],
+        now: Callable[[], datetime],
     ) -> None:
-        self._hub, self._site, self._policy, self._now = hub, site, policy, now
+        """Make one; `cases` says how many there are in each dataset that was inspected."""
+        self._hub, self._site, self._policy, self._cases, self._now = hub, site, policy, cases, now
 
     async def run(self) -> None:
         """Renew until cancelled; a hub that is away is tried again the next time."""
@@ -44,12 +62,7 @@ class Heartbeat:
             await asyncio.sleep(PERIOD_S)
 
     def _lease(self) -> dict[str, Any]:
-        policy = self._policy()
-        offer = {
-            "version": version("fedward"),
-            "gpus": policy.gpus.count if policy and policy.gpus else 0,
-            "datasets": [dataset.name for dataset in policy.datasets] if policy else [],
-        }
+        offer = offer_of(self._policy(), self._cases())
         return {
             "apiVersion": kinds.LEASE.api_version,
             "kind": kinds.LEASE.name,

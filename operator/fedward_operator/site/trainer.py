@@ -111,7 +111,7 @@ def network_policy(settings: SiteSettings) -> Manifest:
 def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSettings) -> Manifest:
     volumes: list[Manifest] = [
         {"name": "order", "secret": {"secretName": naming.order(owner.name), "defaultMode": 0o440}},
-        {"name": "data", **_data(grant.volume)},
+        {"name": "data", **data_source(grant.volume)},
         {"name": "gateway", "configMap": {"name": settings.gateway_ca}},
         {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY}},
         {"name": "tmp", "emptyDir": {}},
@@ -150,7 +150,8 @@ def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSe
     return pod
 
 
-def _data(volume: Volume) -> Manifest:
+def data_source(volume: Volume) -> Manifest:
+    """Say where a dataset lies, as a pod does, to be read only."""
     if volume.host_path is not None:
         return {"hostPath": {"path": volume.host_path.path, "type": "Directory"}}
     claim = volume.persistent_volume_claim

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedward_operator.policy import naming
+from fedward_operator.policy.pods import PodView, view_pod
 
 Key = tuple[str, str]
 
@@ -43,13 +44,14 @@ class Mirrored:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A SitePolicy; `spec` is JSON."""
+    """A SitePolicy; `spec` is JSON, `asked` changes when every dataset shall be inspected anew."""
 
     name: str
     uid: str
     generation: int
     spec: bytes
     status: Mapping[str, Any]
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,35 @@ class Order:
     owner: str
     basis: str
     renew_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The Job that inspects a dataset.
+
+    Attributes:
+        basis: what it inspects.
+        ended: when it completed or failed for good.
+        failed: reason and message if it has failed.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    basis: str
+    created: str
+    ended: str | None
+    failed: tuple[str, str] | None
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightPod:
+    """A pod of such a Job; `said` is what it left as its last words, a report if all went well."""
+
+    job_uid: str
+    pod: PodView
+    said: str
 
 
 def canonical(spec: Mapping[str, Any]) -> bytes:
@@ -108,7 +139,35 @@ def view_policy(item: Mapping[str, Any]) -> Policy:
         metadata.get("generation", 0),
         canonical(item["spec"]),
         item.get("status") or {},
+        (metadata.get("annotations") or {}).get(naming.INSPECT, ""),
     )
+
+
+def view_preflight(item: Mapping[str, Any]) -> Preflight:
+    """Look at the Job that inspects a dataset."""
+    metadata, status = item["metadata"], item.get("status") or {}
+    true = {each["type"]: each for each in status.get("conditions") or () if each["status"] == "True"}
+    end = true.get("Complete") or true.get("Failed")
+    failed = "Failed" in true and end is not None
+    return Preflight(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        basis=(metadata.get("labels") or {}).get(naming.LABEL_BASIS, ""),
+        created=metadata.get("creationTimestamp", ""),
+        ended=end["lastTransitionTime"] if end else None,
+        failed=(end.get("reason", ""), end.get("message", "")) if failed and end else None,
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def view_preflight_pod(item: Mapping[str, Any]) -> PreflightPod:
+    """Look at a pod that inspects, or has inspected, a dataset."""
+    # By its owner and not by a name: the Job before it was called the same.
+    owners = [each["uid"] for each in item["metadata"].get("ownerReferences") or () if each.get("controller")]
+    states = [each.get("state") or {} for each in (item.get("status") or {}).get("containerStatuses") or ()]
+    said = next((state["terminated"].get("message", "") for state in states if "terminated" in state), "")
+    return PreflightPod(owners[0] if owners else "", view_pod(item), said)
 
 
 def view_order(item: Mapping[str, Any]) -> Order:
