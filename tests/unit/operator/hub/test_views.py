@@ -71,6 +71,25 @@ def test_a_heartbeat_says_what_the_site_offers():
 
 
 @pytest.mark.parametrize(
+    ("cases", "known"),
+    [
+        ({}, {}),
+        ({"brats": 120}, {"brats": 120}),
+        ({"brats": 120, "secret": 7}, {"brats": 120}),
+        ({"brats": -3, "kits": 10**9}, {"brats": 0, "kits": 10_000_000}),
+        (None, {}),
+    ],
+)
+def test_a_heartbeat_says_how_many_cases_there_are_in_what_it_offers(cases, known):
+    offer = {"version": "1", "gpus": 0, "datasets": ["brats", "kits"], "cases": cases}
+
+    beat = view_heartbeat(lease(json.dumps(offer)), NOON)
+
+    assert beat.cases == known
+    assert site_status(SITE, beat, NOON).get("cases") == (known or None)
+
+
+@pytest.mark.parametrize(
     "offer",
     [
         None,
@@ -84,6 +103,8 @@ def test_a_heartbeat_says_what_the_site_offers():
         '{"version": "1", "gpus": null, "datasets": []}',
         '{"version": "1", "gpus": 1, "datasets": 5}',
         '{"version": "1", "gpus": NaN, "datasets": []}',
+        '{"version": "1", "gpus": 1, "datasets": ["brats"], "cases": {"brats": "many"}}',
+        '{"version": "1", "gpus": 1, "datasets": ["brats"], "cases": ["brats"]}',
         pytest.param(
             '{"version": "1", "gpus": 1e999, "datasets": []}',
         ),
@@ -109,7 +130,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=6,
 )
-OFFERS = st.fixed_dictionaries({}, optional={"version": JSON, "gpus": JSON, "datasets": JSON | st.lists(JSON)})
+OFFERS = st.fixed_dictionaries(
+    {}, optional={"version": JSON, "gpus": JSON, "datasets": JSON | st.lists(JSON), "cases": JSON}
+)
 
 
 @given(st.one_of(st.text(), OFFERS.map(json.dumps)))
