@@ -56,8 +56,16 @@ class Credentials:
 class Authority:
     """Signs certificates for one federation; its key leaves this process's memory only by `key_pem`."""
 
-    def __init__(self, federation: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+    def __init__(
+        self,
+        federation: str,
+        key: ec.EllipticCurvePrivateKey,
+        certificate: x509.Certificate,
+        trusted_pem: bytes | None = None,
+    ) -> None:
         self._federation, self._key, self._certificate = federation, key, certificate
+        self.trusted_pem = trusted_pem or self.ca_pem
+        """Whom the federation believes: this authority, and while it takes over from another that one as well."""
 
     @classmethod
     def create(cls, federation: str, now: datetime) -> Authority:
@@ -75,11 +83,18 @@ class Authority:
         return cls(federation, key, certificate)
 
     @classmethod
-    def load(cls, federation: str, cert_pem: bytes, key_pem: bytes) -> Authority:
+    def load(cls, federation: str, cert_pem: bytes, key_pem: bytes, trusted_pem: bytes | None = None) -> Authority:
         """Take up an authority that was made before.
 
+        Args:
+            federation: SPIFFE trust domain.
+            cert_pem: its certificate.
+            key_pem: its key.
+            trusted_pem: certificates of all authorities that are believed; this one's alone where left out.
+
         Raises:
-            ValueError: these are no authority's certificate (EC P-256) and key, or of another federation.
+            ValueError: these are no authority's certificate (EC P-256) and key, or of another federation, or the
+                authority is not among the trusted ones.
         """
         certificate = x509.load_pem_x509_certificate(cert_pem)
         key = serialization.load_pem_private_key(key_pem, None)
@@ -88,14 +103,14 @@ class Authority:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if f"spiffe://{federation}" not in names.get_values_for_type(x509.UniformResourceIdentifier):
             raise ValueError(f"the authority's certificate is not of {federation}")
-        return cls(federation, key, certificate)
+        if trusted_pem is not None and certificate not in x509.load_pem_x509_certificates(trusted_pem):
+            raise ValueError("the authority is not among those that are trusted: its ca.crt lacks its tls.crt")
+        return cls(federation, key, certificate, trusted_pem)
 
     @property
     def key_pem(self) -> bytes:
         """The authority's key, for whoever keeps it."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return _pem_of(self._key)
 
     @property
     def ca_pem(self) -> bytes:
@@ -108,14 +123,30 @@ class Authority:
         Raises:
             ValueError: the identity belongs to another federation.
         """
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self.certify(key.public_key(), identity, dns_names, now, lifetime)
+        return Credentials(certificate, _pem_of(key), self.trusted_pem)
+
+    def certify(
+        self,
+        key: ec.EllipticCurvePublicKey,
+        identity: Identity,
+        dns_names: Sequence[str],
+        now: datetime,
+        lifetime: timedelta,
+    ) -> bytes:
+        """Make a certificate, PEM, for a key that somebody else holds; good for both ends of a connection.
+
+        Raises:
+            ValueError: the identity belongs to another federation.
+        """
         if identity.federation != self._federation:
             raise ValueError(f"{identity.uri} is not of {self._federation}")
-        key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.UniformResourceIdentifier(identity.uri), *map(x509.DNSName, dns_names)]
         authority_key = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
-            _builder(x509.Name([]), self._certificate.subject, key.public_key(), now, lifetime)
+            _builder(x509.Name([]), self._certificate.subject, key, now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -126,10 +157,13 @@ class Authority:
             )
             .sign(self._key, hashes.SHA256())
         )
-        key_pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return Credentials(certificate.public_bytes(serialization.Encoding.PEM), key_pem, self.ca_pem)
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _builder(
