@@ -1,0 +1,1 @@
+"""How a hospital comes to belong to the federation, and how it ceases to."""
