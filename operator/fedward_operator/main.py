@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import uuid
 from collections.abc import Coroutine, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         trainer_image=chosen.trainer_image,
         storage_class=chosen.storage_class,
         storage=chosen.storage,
+        site_certificate_life=chosen.site_certificate_life,
     )
     started = process.HubProcess(
         access=_access(chosen.kubeconfig),
@@ -112,6 +115,14 @@ def _me() -> str:
     return os.environ.get("POD_NAME") or f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
 
 
+def _life(text: str) -> timedelta:
+    units = {"s": "seconds", "m": "minutes", "h": "hours"}
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smh])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f'"{text}" is no time; write it as 720h, 30m or 90s')
+    return timedelta(**{units[match[2]]: int(match[1])})
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fedward-operator", description=__doc__)
     roles = parser.add_subparsers(dest="role", required=True)
@@ -121,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     hub.add_argument("--aggregator-image", required=True, help="image of the aggregator")
     hub.add_argument("--storage-class", help="StorageClass of the aggregators' claims")
     hub.add_argument("--storage", default="20Gi", help="size of an aggregator's claim")
+    hub.add_argument(
+        "--site-certificate-life", type=_life, default="720h", metavar="TIME", help="of a certificate: 720h, 90s"
+    )
     site = roles.add_parser("site", help="runs a hospital's part in them")
     site.add_argument("--site", required=True, help="the hospital's name in the federation")
     site.add_argument("--hub-kubeconfig", type=Path, required=True, help="the way to the hub's API server")

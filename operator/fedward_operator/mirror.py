@@ -101,7 +101,7 @@ class Mirror:
             "status": self._answer(mirrored),
         }
         try:
-            await self._hub.apply(kinds.SITE_JOB, manifest, status=True)
+            await self._hub.apply(kinds.SITE_JOB, manifest, subresource="status")
         except ApiError as error:
             if not (error.is_gone or error.is_conflict):
                 raise

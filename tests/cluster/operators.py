@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -130,7 +131,7 @@ class Federation:
         make(self.hospital, claims, {"metadata": {"name": "scans"}, "spec": spec})
         return name
 
-    def start_hub(self, crash: tuple[str, int] | None = None) -> Operator:
+    def start_hub(self, crash: tuple[str, int] | None = None, more: Sequence[str] = ()) -> Operator:
         """Start an operator in the hub role; one with `crash` dies before or after its n-th write."""
         return self._start(
             f"hub-{len(self.running)}",
@@ -138,6 +139,7 @@ class Federation:
                 *("hub", f"--kubeconfig={self.hub.kubeconfig(self.hub_user)}", f"--namespace={self.system}"),
                 *(f"--federation={FEDERATION}", "--door=hub.example.org:443", f"--authority={self._authority}"),
                 *("--aggregator-image=example.org/aggregator:1", "--trainer-image=example.org/trainer:1"),
+                *more,
             ],
             crash,
         )

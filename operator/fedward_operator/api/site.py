@@ -16,6 +16,13 @@ class FederatedSiteSpec(Resource):
     """What the hub's administrator says about a site."""
 
     display_name: Annotated[str, Field(max_length=128, description="The hospital's name, for people")] = ""
+    approval: Annotated[
+        Literal["automatic", "manual"],
+        Field(description="Whether an invitation is enough to join, or a person of the hub has to approve the request"),
+    ] = "automatic"
+    revoked: Annotated[
+        bool, Field(description="It belongs to the federation no more: it gets no certificate and has no access")
+    ] = False
 
 
 class FederatedSiteStatus(Resource):

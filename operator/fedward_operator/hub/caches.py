@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from fedward_operator.hub import views
-from fedward_operator.hub.views import ChildView, Heartbeat, Key, PartView, SiteView
+from fedward_operator.hub.views import ChildView, Heartbeat, Key, PartView, RequestView, SiteView
 from fedward_operator.kube import kinds
 from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.kinds import Kind
 from fedward_operator.policy import pods
+from fedward_operator.policy.joining.naming import SIGNER, certificate_request
 from fedward_operator.policy.naming import LABEL_COMPONENT, LABEL_SIDE, LABEL_UID
 
 
@@ -21,13 +22,18 @@ class HubCaches:
     """
 
     def __init__(
-        self, look_at_job: Callable[[Key], None], look_at_site: Callable[[str], None], now: Callable[[], datetime]
+        self,
+        look_at_job: Callable[[Key], None],
+        look_at_site: Callable[[str], None],
+        look_at_request: Callable[[str], None],
+        now: Callable[[], datetime],
     ) -> None:
         """Make empty caches.
 
         Args:
             look_at_job: told of each FederatedJob that something happened to.
             look_at_site: told of each FederatedSite that something happened to.
+            look_at_request: told of each request for a certificate that something happened to.
             now: by which clock a site is heard.
         """
 
@@ -37,13 +43,18 @@ class HubCaches:
         def mailbox(key: Key, _: object) -> None:
             look_at_site(key[0].removeprefix("fedward-site-"))
 
+        def site(key: Key, _: SiteView) -> None:
+            look_at_site(key[1])
+            look_at_request(certificate_request(key[1]))
+
         def refused(_: Key, refusal: pods.Refusal) -> None:
             job = self.aggregators.get(refusal.job)
             if job is not None:
                 look_at_job(job.family)
 
         self.jobs = Cache(views.view_federated_job, lambda key, _: look_at_job(key))
-        self.sites: Cache[SiteView] = Cache(views.view_site, lambda key, _: look_at_site(key[1]))
+        self.sites: Cache[SiteView] = Cache(views.view_site, site)
+        self.requests: Cache[RequestView] = Cache(views.view_request, lambda key, _: look_at_request(key[1]))
         self.heartbeats: Cache[Heartbeat] = Cache(lambda item: views.view_heartbeat(item, now()), mailbox)
         self.parts: Cache[PartView] = Cache(views.view_part, family, lambda view: view.family)
         self.plans = Cache(views.view_child, family)
@@ -68,6 +79,7 @@ WATCHED: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
     "services": (kinds.SERVICE, {"labelSelector": LABEL_UID}),
     "aggregators": (kinds.JOB, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
     "pods": (kinds.POD, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
+    "requests": (kinds.CERTIFICATE_REQUEST, {"fieldSelector": f"spec.signerName={SIGNER}"}),
     "refusals": (kinds.EVENT, {"fieldSelector": "reason=FailedCreate,involvedObject.kind=Job"}),
 }
 """What an informer watches for each cache."""

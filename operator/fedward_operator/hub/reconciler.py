@@ -161,7 +161,8 @@ class HubReconciler:
         found = {}
         for site in self._caches.sites.values():
             beat = self._caches.heartbeats.get((naming.mailbox(site.name), naming.HEARTBEAT))
-            found[site.name] = beat is not None and now - beat.heard <= HEARD_FOR
+            heard = beat is not None and now - beat.heard <= HEARD_FOR
+            found[site.name] = heard and not site.invited.revoked
         return found
 
     # ------------------------------------------------------------ the plan
@@ -399,7 +400,7 @@ class HubReconciler:
             await events.say(self._client, COMPONENT, kinds.FEDERATED_JOB, about, note, self._now(), view.key[0])
         manifest = {"apiVersion": API_VERSION, "kind": kinds.FEDERATED_JOB.name, "metadata": about, "status": after}
         try:
-            self._caches.jobs.put(await self._client.apply(kinds.FEDERATED_JOB, manifest, status=True))
+            self._caches.jobs.put(await self._client.apply(kinds.FEDERATED_JOB, manifest, subresource="status"))
         except ApiError as error:
             # Gone, or another of the same name by now: the next event tells.
             if not (error.is_gone or error.is_conflict):

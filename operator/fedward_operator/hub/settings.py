@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class HubSettings:
         trainer_image: image that makes the first model, where a job names none.
         storage_class: of the aggregators' claims; the cluster's default where None.
         storage: size of such a claim.
+        site_certificate_life: for how long a site's certificate is good; it is renewed at two thirds of that.
     """
 
     federation: str
@@ -24,3 +26,4 @@ class HubSettings:
     trainer_image: str
     storage_class: str | None = None
     storage: str = "20Gi"
+    site_certificate_life: timedelta = timedelta(days=30)

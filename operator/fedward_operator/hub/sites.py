@@ -16,11 +16,14 @@ from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError
 from fedward_operator.policy import conditions, naming
 from fedward_operator.policy.conditions import Finding
+from fedward_operator.policy.joining.naming import INVITATION, MEMBER
 
 
 def site_status(site: SiteView, beat: Heartbeat | None, now: datetime) -> dict[str, Any]:
     """Write the status, defaults and all."""
-    if beat is None:
+    if site.invited.revoked:
+        finding = Finding("Connected", False, "Revoked", "the site belongs to the federation no more")
+    elif beat is None:
         finding = Finding("Connected", False, "NeverHeard", "the site's operator has not been heard yet")
     elif now - beat.heard > HEARD_FOR:
         finding = Finding("Connected", False, "HeartbeatMissed", "the site's operator is not heard any more")
@@ -59,6 +62,8 @@ class SiteStatusReconciler:
             if self._connected.pop(name, None) is not None:
                 self._flipped(name)
             return None
+        if site.invited.revoked:
+            await self._expel(name)
         now = self._now()
         beat = self._caches.heartbeats.get((naming.mailbox(name), naming.HEARTBEAT))
         after = site_status(site, beat, now)
@@ -74,8 +79,15 @@ class SiteStatusReconciler:
                 "status": after,
             }
             try:
-                await self._client.apply(kinds.FEDERATED_SITE, manifest, status=True)
+                await self._client.apply(kinds.FEDERATED_SITE, manifest, subresource="status")
             except ApiError as error:
                 if not (error.is_gone or error.is_conflict):
                     raise
+        if site.invited.revoked:
+            return None
         return (beat.heard + HEARD_FOR - now).total_seconds() + 0.1 if beat is not None and connected else None
+
+    async def _expel(self, site: str) -> None:
+        # Tokens die with their account: neither what was invited nor what has joined can speak any more.
+        for account in (MEMBER, INVITATION):
+            await self._client.delete(kinds.SERVICE_ACCOUNT, naming.mailbox(site), account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fedward_operator.policy import conditions, naming
+from fedward_operator.policy.joining.signing import Asked, Invited
 
 Key = tuple[str, str]
 
@@ -45,6 +47,15 @@ class SiteView:
     generation: int
     labels: Mapping[str, str]
     status: Mapping[str, Any]
+    invited: Invited
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A CertificateSigningRequest of our signer."""
+
+    uid: str
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +112,23 @@ def view_federated_job(item: Mapping[str, Any]) -> JobView:
 def view_site(item: Mapping[str, Any]) -> SiteView:
     """Look at a FederatedSite."""
     metadata = item["metadata"]
-    labels, status = metadata.get("labels") or {}, item.get("status") or {}
-    return SiteView(metadata["name"], metadata["uid"], metadata.get("generation", 0), labels, status)
+    labels, status, spec = metadata.get("labels") or {}, item.get("status") or {}, item.get("spec") or {}
+    invited = Invited(spec.get("approval", "automatic"), spec.get("revoked", False))
+    return SiteView(metadata["name"], metadata["uid"], metadata.get("generation", 0), labels, status, invited)
+
+
+def view_request(item: Mapping[str, Any]) -> RequestView:
+    """Look at a CertificateSigningRequest."""
+    metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+    said = {each["type"] for each in status.get("conditions") or () if each["status"] == "True"}
+    asked = Asked(
+        name=metadata["name"],
+        user=spec.get("username", ""),
+        pem=base64.b64decode(spec["request"]),
+        approved="Approved" in said,
+        settled="certificate" in status or bool(said & {"Denied", "Failed"}),
+    )
+    return RequestView(metadata["uid"], asked)
 
 
 def view_heartbeat(item: Mapping[str, Any], now: datetime) -> Heartbeat:

@@ -74,14 +74,14 @@ class Client:
         return await self._send("get", "GET", kind.path(namespace, name))
 
     async def apply(
-        self, kind: Kind, manifest: Mapping[str, Any], *, status: bool = False, force: bool = True
+        self, kind: Kind, manifest: Mapping[str, Any], *, subresource: str = "", force: bool = True
     ) -> Object:
         """Make the object be as the manifest says, as far as it says.
 
         Args:
             kind: what it is.
             manifest: what is said; nothing else of the object is touched.
-            status: write its status instead of the rest.
+            subresource: write this part instead of the rest, such as `status`.
             force: take from others what they hold of that.
 
         Raises:
@@ -89,7 +89,7 @@ class Client:
             UnavailableError.
         """
         metadata = manifest["metadata"]
-        path = kind.path(metadata.get("namespace"), metadata["name"], "status" if status else "")
+        path = kind.path(metadata.get("namespace"), metadata["name"], subresource)
         return await self._send(
             *("apply", "PATCH", path),
             query={"fieldManager": self._manager, "force": "true" if force else "false"},

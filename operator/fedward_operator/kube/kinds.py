@@ -49,6 +49,10 @@ SERVICE = Kind("", "v1", "services", "Service")
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap", metadata_only=True)
 SECRET = Kind("", "v1", "secrets", "Secret", metadata_only=True)
 CLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", metadata_only=True)
+SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount", metadata_only=True)
+CERTIFICATE_REQUEST = Kind(
+    "certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", namespaced=False
+)
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT = Kind("", "v1", "events", "Event")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", metadata_only=True)

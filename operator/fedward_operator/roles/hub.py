@@ -14,6 +14,7 @@ from fedward_operator.hub.caches import WATCHED, HubCaches
 from fedward_operator.hub.observer import Observer
 from fedward_operator.hub.reconciler import COMPONENT, HubReconciler
 from fedward_operator.hub.settings import HubSettings
+from fedward_operator.hub.signer import SigningReconciler
 from fedward_operator.hub.sites import SiteStatusReconciler
 from fedward_operator.hub.views import Key
 from fedward_operator.kube import kinds
@@ -68,7 +69,13 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
         sites: Controller[str] = Controller(
             "FederatedSite", lambda name: status.reconcile(name), meter=metrics, chance=chance, workers=4
         )
-        caches = HubCaches(lambda key: jobs.queue.add(key) if key[1] else None, sites.queue.add, now)
+        requests: Controller[str] = Controller(
+            "CertificateSigningRequest", lambda name: signer.reconcile(name), meter=metrics, chance=chance, workers=2
+        )
+        caches = HubCaches(
+            lambda key: jobs.queue.add(key) if key[1] else None, sites.queue.add, requests.queue.add, now
+        )
+        signer = SigningReconciler(client, caches, started.authority, started.settings.site_certificate_life, now)
         observer = Observer(
             lambda: started.authority.own(now()),
             started.aggregator_address,
@@ -96,6 +103,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
             lambda: [
                 ("FederatedJob", len(jobs.queue), jobs.queue.age_s),
                 ("FederatedSite", len(sites.queue), sites.queue.age_s),
+                ("CertificateSigningRequest", len(requests.queue), requests.queue.age_s),
             ]
         )
         metrics.watch_caches(caches.sizes)
@@ -116,6 +124,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
                         *(informer.run() for informer in informers),
                         running.after(synced, jobs),
                         running.after(synced, sites),
+                        running.after(synced, requests),
                     ],
                 )
             finally:

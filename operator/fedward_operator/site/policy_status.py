@@ -110,7 +110,7 @@ class PolicyStatusReconciler:
             "status": after,
         }
         try:
-            self._caches.policies.put(await self._client.apply(kinds.SITE_POLICY, manifest, status=True))
+            self._caches.policies.put(await self._client.apply(kinds.SITE_POLICY, manifest, subresource="status"))
         except ApiError as error:
             if not (error.is_gone or error.is_conflict):
                 raise

@@ -208,7 +208,7 @@ class SiteReconciler:
             await events.say(self._client, COMPONENT, kinds.SITE_JOB, about, note, self._now(), namespace)
         manifest = {"apiVersion": API_VERSION, "kind": kinds.SITE_JOB.name, "metadata": about, "status": after}
         try:
-            self._caches.mirrored.put(await self._client.apply(kinds.SITE_JOB, manifest, status=True))
+            self._caches.mirrored.put(await self._client.apply(kinds.SITE_JOB, manifest, subresource="status"))
         except ApiError as error:
             if not (error.is_gone or error.is_conflict):
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import timedelta
 
@@ -22,9 +23,11 @@ from fedward_operator.hub.views import (
     view_service,
     view_site,
 )
+from fedward_operator.policy.joining.signing import Invited
 
 LABELS = {"fedward.io/job": "glioma", "fedward.io/job-namespace": "research", "fedward.io/job-uid": UID}
-SITE = SiteView("north", "uid of north", 1, {}, {})
+INVITED = Invited("automatic", revoked=False)
+SITE = SiteView("north", "uid of north", 1, {}, {}, INVITED)
 
 
 def child(**more):
@@ -60,7 +63,7 @@ def test_a_job_that_was_just_created_has_an_empty_status():
 def test_a_site_is_known_by_its_labels():
     found = view_site({"metadata": {"name": "north", "uid": "n", "generation": 2, "labels": {"size": "small"}}})
 
-    assert found == SiteView("north", "n", 2, {"size": "small"}, {})
+    assert found == SiteView("north", "n", 2, {"size": "small"}, {}, INVITED)
     assert view_site({"metadata": {"name": "north", "uid": "n", "labels": None}, "status": None}).labels == {}
 
 
@@ -229,3 +232,9 @@ def test_of_a_service_it_is_known_where_it_leads():
 
     assert view_service(child(spec=spec)).held == {"selector": {"a": "b"}, "ports": [(8443, 8443)]}
     assert view_service(child(spec={})).held == {"selector": None, "ports": []}
+
+
+def test_a_revoked_site_is_not_connected_however_much_it_is_heard() -> None:
+    site = dataclasses.replace(SITE, invited=Invited("automatic", revoked=True))
+    (connected,) = site_status(site, Heartbeat(NOON, "1", 0, ()), NOON)["conditions"]
+    assert (connected["status"], connected["reason"]) == ("False", "Revoked")

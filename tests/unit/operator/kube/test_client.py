@@ -158,7 +158,7 @@ async def test_apply_can_leave_others_what_they_hold(api, client):
 
 
 async def test_a_status_is_applied_to_the_subresource(api, client):
-    await client.apply(FEDERATED_JOB, {"metadata": {"namespace": "research", "name": "glioma"}}, status=True)
+    await client.apply(FEDERATED_JOB, {"metadata": {"namespace": "research", "name": "glioma"}}, subresource="status")
 
     assert api.asked["path"] == "/apis/fedward.io/v1alpha1/namespaces/research/federatedjobs/glioma/status"
 

@@ -18,8 +18,8 @@ class Remembering:
     def __init__(self):
         self.done = []
 
-    async def apply(self, kind, manifest, *, status=False):
-        self.done.append(("status" if status else "spec", manifest))
+    async def apply(self, kind, manifest, *, subresource=""):
+        self.done.append((subresource or "spec", manifest))
         given = {"uid": "here", "generation": 1, "resourceVersion": "9"}
         return {**manifest, "metadata": {**manifest["metadata"], **given}}
 
