@@ -9,11 +9,12 @@ import os
 import re
 import signal
 import socket
+import tempfile
 import uuid
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -21,6 +22,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fedward_operator.kube.access import Access, AccessError, from_kubeconfig, in_cluster
 from fedward_operator.kube.election import LostError
 from fedward_protocol import logs
+
+if TYPE_CHECKING:
+    from fedward_operator.site.hub_door import HubDoor
 
 _log = logging.getLogger(__name__)
 
@@ -84,9 +88,6 @@ def _site(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any
     from fedward_operator.roles import site as process
     from fedward_operator.site.settings import SiteSettings
 
-    key = load_pem_private_key(chosen.signing_key.read_bytes(), None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{chosen.signing_key} is no Ed25519 key")
     settings = SiteSettings(
         site=chosen.site,
         federation=chosen.federation,
@@ -97,13 +98,29 @@ def _site(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any
     )
     started = process.SiteProcess(
         here=_access(chosen.kubeconfig),
-        hub=from_kubeconfig(chosen.hub_kubeconfig),
+        hub=from_kubeconfig(chosen.hub_kubeconfig) if chosen.hub_kubeconfig else _door(chosen),
         settings=settings,
-        key=key,
+        key=_signing_key(chosen.signing_key) if chosen.signing_key else None,
         me=_me(),
         metrics=chosen.metrics,
     )
     return process.serve(started, stop)
+
+
+def _door(chosen: argparse.Namespace) -> HubDoor:
+    from fedward_operator.site.hub_door import HubDoor
+
+    if not (chosen.hub_ca and chosen.invitation):
+        raise ValueError("a site that was invited needs --hub, --hub-ca and --invitation")
+    folder = Path(tempfile.mkdtemp(prefix="fedward-"))
+    return HubDoor.open(chosen.hub, chosen.hub_ca, chosen.hub_server_name, chosen.invitation, folder)
+
+
+def _signing_key(path: Path) -> Ed25519PrivateKey:
+    key = load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"{path} is no Ed25519 key")
+    return key
 
 
 def _access(kubeconfig: Path | None) -> Access:
@@ -137,8 +154,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     site = roles.add_parser("site", help="runs a hospital's part in them")
     site.add_argument("--site", required=True, help="the hospital's name in the federation")
-    site.add_argument("--hub-kubeconfig", type=Path, required=True, help="the way to the hub's API server")
-    site.add_argument("--signing-key", type=Path, required=True, help="Ed25519 key that signs work orders, PEM")
+    hub_is = site.add_mutually_exclusive_group(required=True)
+    hub_is.add_argument("--hub", metavar="HOST:PORT", help="the hub's door, for a site that was invited")
+    hub_is.add_argument("--hub-kubeconfig", type=Path, help="a way to the hub's API server that was given otherwise")
+    site.add_argument("--hub-ca", type=Path, help="authority of the hub's API server, PEM")
+    site.add_argument("--hub-server-name", default="kubernetes.default.svc", help="the API server's name at the door")
+    site.add_argument("--invitation", type=Path, help="file of the invitation's token; not needed once it has joined")
+    site.add_argument("--signing-key", type=Path, help="Ed25519 key of work orders, PEM; kept in a Secret if left out")
     site.add_argument("--gateway", required=True, metavar="HOST:PORT", help="where trainers find the gateway")
     site.add_argument("--gateway-ca", default="fedward-federation-ca", help="ConfigMap whose ca.crt trainers believe")
     for role in (hub, site):

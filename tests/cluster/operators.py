@@ -157,6 +157,24 @@ class Federation:
             crash,
         )
 
+    def start_invited_site(self, name: str, authority: Path, token: Path) -> Operator:
+        """Start an operator that has to join first."""
+        return self._start(
+            f"{name}-{len(self.running)}",
+            [
+                *("site", f"--site={name}", f"--namespace={name}", f"--federation={FEDERATION}"),
+                f"--kubeconfig={self.hospital.kubeconfig(f'operator-{name}')}",
+                *(f"--hub={self.hub.url.removeprefix('https://')}", f"--hub-ca={authority}", f"--invitation={token}"),
+                *("--hub-server-name=localhost", "--trainer-image=example.org/trainer:1", "--gateway=gateway:8443"),
+            ],
+            None,
+        )
+
+    def lease(self, name: str) -> str:
+        """Say when a site's heartbeat was heard last."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/fedward-site-{name}/leases/fedward-site"
+        return str(self.hub.request("GET", path)["spec"]["renewTime"])
+
     def heartbeat(self, name: str) -> None:
         """Beat once for a site that runs no operator."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 import yaml
 from cryptography import x509
-from tests.cluster.operators import FEDERATION, GROUP, ROOT, make, resource
+from tests.cluster.operators import FEDERATION, GROUP, ROOT, grant, make, resource
 from tests.kube.waiting import wait_until
 
 from fedward_protocol import certificate_request
@@ -164,3 +164,78 @@ def test_a_certificate_lasts_as_long_as_the_hub_says(federation):
     certificate = north.certificate()
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     assert life.total_seconds() == 90 + 300, "a life of 90 s, and five minutes for a clock that is behind"
+
+
+def start_invited(federation, invitation):
+    """Start the operator of a hospital that has nothing but its invitation."""
+    hospital, name = federation.hospital, invitation.site
+    make(hospital, "/api/v1/namespaces", {"metadata": {"name": name}})
+    rights = yaml.safe_load((ROOT / "operator/rbac/site.yaml").read_text())
+    grant(hospital, rights, f"operator-{name}", name, 0)
+    policy = {"datasets": [{"name": "brats", "volume": {"persistentVolumeClaim": {"claimName": "scans"}}}]}
+    make(hospital, f"{GROUP}/namespaces/{name}/sitepolicies", resource("SitePolicy", name, name, policy))
+    token, authority = federation.folder / f"{name}.token", federation.folder / f"{name}.ca"
+    token.write_text(invitation.token)
+    authority.write_text(federation.hub.ca_pem)
+    return federation.start_invited_site(name, authority, token), token
+
+
+def secret(federation, name, which):
+    """Read a Secret of the hospital, decoded; None if it is not there."""
+    try:
+        found = federation.hospital.request("GET", f"/api/v1/namespaces/{name}/secrets/{which}")
+    except urllib.error.HTTPError:
+        return None
+    return {file: base64.b64decode(content) for file, content in (found.get("data") or {}).items()}
+
+
+def connected(federation, name):
+    """Say whether the hub hears a site, and why not."""
+    found = federation.hub.request("GET", f"{GROUP}/federatedsites/{name}").get("status", {}).get("conditions", [])
+    return [(each["status"], each["reason"]) for each in found if each["type"] == "Connected"]
+
+
+def test_a_hospital_with_nothing_but_its_invitation_joins_and_stays_after_a_restart(federation):
+    federation.start_hub()
+    north = Invitation(federation, "north")
+    operator, token = start_invited(federation, north)
+    wait_until(
+        "the hub hears it", lambda: connected(federation, north.site), is_it=lambda it: it == [("True", "Heard")]
+    )
+    files = secret(federation, north.site, "fedward-gateway-tls")
+    assert set(files) == {"tls.crt", "tls.key", "ca.crt"}
+    certificate = x509.load_pem_x509_certificate(files["tls.crt"])
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(files["ca.crt"]))
+    assert not secret(federation, north.site, "fedward-site-request")
+    maps = f"/api/v1/namespaces/{north.site}/configmaps"
+    assert "PUBLIC KEY" in federation.hospital.request("GET", f"{maps}/fedward-operator-key")["data"]["operator.pub"]
+    assert (
+        federation.hospital.request("GET", f"{maps}/fedward-federation-ca")["data"]["ca.crt"].encode()
+        == files["ca.crt"]
+    )
+    signing = secret(federation, north.site, "fedward-site-signing")
+
+    token.unlink()
+    operator.kill()
+    before = federation.lease(north.site)
+    federation.restart(operator)
+    wait_until("it beats again", lambda: federation.lease(north.site), is_it=lambda seen: seen > before)
+    assert secret(federation, north.site, "fedward-gateway-tls") == files
+    assert secret(federation, north.site, "fedward-site-signing") == signing
+    assert north.token not in operator.log.read_text()
+
+
+def test_a_certificate_of_a_short_life_is_renewed_again_and_again(federation):
+    federation.start_hub(more=["--site-certificate-life=6s"])
+    north = Invitation(federation, "north")
+    start_invited(federation, north)
+    serials = set()
+
+    def look():
+        files = secret(federation, north.site, "fedward-gateway-tls")
+        if files:
+            serials.add(x509.load_pem_x509_certificate(files["tls.crt"]).serial_number)
+        return len(serials)
+
+    wait_until("three certificates", look, 60, lambda count: count >= 3)
+    assert connected(federation, north.site) == [("True", "Heard")]

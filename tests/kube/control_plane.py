@@ -168,6 +168,11 @@ class ControlPlane:
         except (urllib.error.URLError, OSError):
             return False
 
+    @property
+    def ca_pem(self) -> str:
+        """The authority of the API server."""
+        return self._authority.ca.read_text()
+
     def trusting(self) -> ssl.SSLContext:
         """Make TLS settings that believe the API server and show nobody."""
         return ssl.create_default_context(cafile=str(self._authority.ca))

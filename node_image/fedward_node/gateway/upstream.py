@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 import grpc
 
 from fedward_node.sending import SubmitUpdate, submitter
 from fedward_protocol import tls
 from fedward_protocol.pki import Credentials
+from fedward_protocol.proxy import Proxy, ProxyError, proxy_to
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.wire.federation_pb2_grpc import FederationStub
@@ -24,7 +28,11 @@ if TYPE_CHECKING:  # the class exists for type checkers alone
 REACH_S = 5.0
 """How long to wait for a connection: less than a trainer's patience with a silent gateway."""
 
+_WHY_S = 1.0
+_NO_CALL = "/fedward.v1.Federation/NoSuchCall"
 _FETCH_MODEL = "/fedward.v1.Federation/FetchModel"
+
+_log = logging.getLogger(__name__)
 
 FetchRaw = grpc.aio.UnaryStreamMultiCallable[pb.FetchModelRequest, bytes]
 
@@ -47,6 +55,7 @@ class Upstream:
 @dataclass
 class _Open:
     channel: grpc.aio.Channel
+    way: str
     users: int = 0
 
 
@@ -70,11 +79,11 @@ class Upstreams:
         """
         key = (order.aggregator, order.aggregator_name)
         if key not in self._open:
-            self._open[key] = _Open(self._channel(*key))
+            self._open[key] = self._opened(*key)
         used = self._open[key]
         used.users += 1
         try:
-            await _reach(used.channel)
+            await _reach(used)
             fetch_raw: object = used.channel.unary_stream(_FETCH_MODEL, pb.FetchModelRequest.SerializeToString)
             yield Upstream(FederationStub(used.channel), cast("FetchRaw", fetch_raw), submitter(used.channel))
         finally:
@@ -83,18 +92,46 @@ class Upstreams:
                 del self._open[key]
                 await used.channel.close()
 
-    def _channel(self, address: str, name: str) -> grpc.aio.Channel:
-        options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name))
-        return grpc.aio.secure_channel(address, tls.channel_credentials(self._credentials()), options=options)
+    def _opened(self, address: str, name: str) -> _Open:
+        proxy = _proxy_to(address)
+        way = "" if proxy is None else f" through the proxy {proxy.address}"
+        _log.info("connecting to %s at %s%s", name, address, way)
+        options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name), _option(proxy))
+        credentials = tls.channel_credentials(self._credentials())
+        return _Open(grpc.aio.secure_channel(address, credentials, options=options), way)
 
 
-async def _reach(channel: grpc.aio.Channel) -> None:
+def _proxy_to(address: str) -> Proxy | None:
+    try:
+        server = urlsplit(f"//{address}")
+        return proxy_to(server.hostname or "", server.port or 0, os.environ)
+    except (ProxyError, ValueError) as error:
+        raise RefusedError(Reason.HUB_UNREACHABLE, str(error)) from error
+
+
+def _option(proxy: Proxy | None) -> tuple[str, str | int]:
+    """Tell gRPC our decision, as its own reading of the environment knows neither upper case nor ports."""
+    return ("grpc.enable_http_proxy", 0) if proxy is None else ("grpc.http_proxy", proxy.url)
+
+
+async def _reach(used: _Open) -> None:
     """Wait until the channel is connected, or has failed to."""
+    channel = used.channel
     try:
         async with asyncio.timeout(REACH_S):
             while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
                 if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                    raise RefusedError(Reason.HUB_UNREACHABLE, "no connection")
+                    raise RefusedError(Reason.HUB_UNREACHABLE, f"no connection{used.way}: {await _why(channel)}")
                 await channel.wait_for_state_change(state)
     except TimeoutError as error:
-        raise RefusedError(Reason.HUB_UNREACHABLE, f"no connection within {REACH_S:.0f} s") from error
+        raise RefusedError(Reason.HUB_UNREACHABLE, f"no connection{used.way} within {REACH_S:.0f} s") from error
+
+
+async def _why(channel: grpc.aio.Channel) -> str:
+    """Ask what a channel's state does not say, and a call that fails with it does: a proxy's answer, for instance."""
+    call: object = channel.unary_unary(_NO_CALL)
+    try:
+        await cast("Callable[..., Awaitable[bytes]]", call)(b"", timeout=_WHY_S)
+    except grpc.aio.AioRpcError as error:
+        return error.details() or error.code().name
+    return "connected a moment later"

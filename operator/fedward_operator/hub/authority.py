@@ -40,6 +40,11 @@ class HubAuthority:
             self._own = issued, now + _RENEWED_AFTER
         return self._own[0]
 
+    @property
+    def trusted_pem(self) -> bytes:
+        """Whom the federation's members believe."""
+        return self._authority.trusted_pem
+
     def certify_site(self, request: CertificateRequest, now: datetime, lifetime: timedelta) -> bytes:
         """Issue the certificate, PEM, that a site's request was judged worth of."""
         return self._authority.certify(request.key, request.identity, request.dns_names, now, lifetime)

@@ -61,7 +61,9 @@ class SigningReconciler:
         # With this account the site's rights begin, and with its end they end.
         await self._client.apply(kinds.SERVICE_ACCOUNT, _member(site))
         certificate = self._authority.certify_site(verdict.request, self._now(), self._lifetime)
-        status = {"certificate": base64.b64encode(certificate).decode()}
+        # Behind it whom the site shall believe: it learns of an authority that takes over when it renews.
+        chain = certificate + self._authority.trusted_pem
+        status = {"certificate": base64.b64encode(chain).decode()}
         await self._client.apply(kinds.CERTIFICATE_REQUEST, _request(view, status), subresource="status")
         _log.info("a certificate is issued", extra={"site": site})
 

@@ -8,8 +8,11 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
+
+from fedward_protocol.proxy import Proxy, ProxyError, proxy_to
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -28,6 +31,7 @@ class Access:
         server_name: the name that its certificate is checked against, where it is not the URL's.
         token_file: read again for each new connection and after a 401: Kubernetes rotates it.
         token: where it does not rotate.
+        is_local: it is the API server of the cluster that we run in, so that no proxy is on the way.
     """
 
     server: str
@@ -35,6 +39,7 @@ class Access:
     server_name: str | None = None
     token_file: Path | None = None
     token: str | None = field(default=None, repr=False)
+    is_local: bool = False
 
     def bearer(self) -> str | None:
         """Read the token.
@@ -48,6 +53,20 @@ class Access:
             return self.token_file.read_text().strip()
         except (OSError, ValueError) as error:
             raise AccessError(f"the token {self.token_file} cannot be read: {_why(error)}") from error
+
+    def proxy(self) -> Proxy | None:
+        """Find the HTTP proxy on the way, as the environment names it.
+
+        Raises:
+            AccessError: it names one that cannot be used.
+        """
+        url = urlsplit(self.server)
+        if self.is_local or url.scheme != "https" or url.hostname is None:
+            return None
+        try:
+            return proxy_to(url.hostname, url.port or 443, os.environ)
+        except ProxyError as error:
+            raise AccessError(str(error)) from error
 
 
 def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Access:
@@ -64,7 +83,7 @@ def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Access:
     except OSError as error:
         raise AccessError(f"the authority {folder / 'ca.crt'} cannot be read: {_why(error)}") from error
     host = f"[{host}]" if ":" in host else host
-    return Access(f"https://{host}:{port}", context, token_file=folder / "token")
+    return Access(f"https://{host}:{port}", context, token_file=folder / "token", is_local=True)
 
 
 def from_kubeconfig(path: Path) -> Access:

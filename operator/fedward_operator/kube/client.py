@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode
@@ -13,7 +15,9 @@ import aiohttp
 
 from fedward_operator.kube.access import Access, AccessError
 from fedward_operator.kube.errors import ApiError, ExpiredError, UnavailableError, status_message
-from fedward_operator.kube.kinds import Kind
+from fedward_operator.kube.kinds import SERVICE_ACCOUNT, Kind
+
+_log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
@@ -45,17 +49,30 @@ class Client:
     """Speaks to one API server; closes as a context manager."""
 
     def __init__(self, access: Access, manager: str, meter: Meter) -> None:
-        """Make a client that applies as field manager `manager`."""
+        """Make a client that applies as field manager `manager`; a proxy that stands on the way is honoured.
+
+        Raises:
+            AccessError: the token cannot be read, or the environment names a proxy that cannot be used.
+        """
         self._access, self._manager, self._meter = access, manager, meter
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._token, self._proxy = access.bearer(), access.proxy()
+        if self._proxy is not None:
+            _log.info("%s is reached through the proxy %s", access.server, self._proxy.address)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=access.context, limit=0, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=_REQUEST_S),
             # Next to the API server, compressing costs more than it saves.
             headers={"User-Agent": manager, "Accept-Encoding": "identity"},
-            trust_env=True,
         )
-        self._token = access.bearer()
+
+    def take_token(self) -> None:
+        """Show from now on the token that the access holds by now.
+
+        Raises:
+            AccessError: it cannot be read.
+        """
+        self._token = self._access.bearer()
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,6 +124,18 @@ class Client:
         """
         path = kind.path(manifest["metadata"].get("namespace"))
         return await self._send("create", "POST", path, query={"fieldManager": self._manager}, body=manifest)
+
+    async def token(self, namespace: str, account: str, seconds: int) -> str:
+        """Ask for a token of a service account, good for about so many seconds.
+
+        Raises:
+            ApiError: there is no such account (404), ...
+            UnavailableError.
+        """
+        path = SERVICE_ACCOUNT.path(namespace, account, "token")
+        answer = await self._send("create", "POST", path, body={"spec": {"expirationSeconds": seconds}})
+        token: str = answer["status"]["token"]
+        return token
 
     async def replace(self, kind: Kind, manifest: Mapping[str, Any]) -> Object:
         """Replace the object of the manifest's resourceVersion.
@@ -184,18 +213,16 @@ class Client:
             "timeoutSeconds": str(_WATCH_S),
         }
         url = self._url(kind.path(namespace), query)
-        silence = aiohttp.ClientTimeout(total=None, sock_connect=_REQUEST_S, sock_read=_SILENCE_S)
+        # `connect` bounds a proxy's answer too, which `sock_connect` does not.
+        silence = aiohttp.ClientTimeout(total=None, connect=_REQUEST_S, sock_connect=_REQUEST_S, sock_read=_SILENCE_S)
         headers = self._headers(_METADATA if kind.metadata_only else None)
-        try:
-            async with self._session.get(url, timeout=silence, headers=headers, **self._tls()) as answer:
+        with self._reaching("watch", kind.plural):
+            async with self._session.get(url, timeout=silence, headers=headers, **self._way()) as answer:
                 self._meter.called("watch", answer.status)
                 if answer.status >= 400:
                     raise await self._error(answer)
                 async for line in _lines(answer.content):
                     yield self._event(json.loads(line))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            self._meter.called("watch", 0)
-            raise UnavailableError(f"{kind.plural}: {type(error).__name__}: {error}") from error
 
     def _event(self, event: Object) -> tuple[str, Object]:
         kind, item = event["type"], event["object"]
@@ -221,19 +248,29 @@ class Client:
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = content_type
+        url = self._url(path, query)
         async with self._gate:
-            try:
-                async with self._session.request(
-                    method, self._url(path, query), data=data, headers=headers, **self._tls()
-                ) as answer:
+            with self._reaching(verb, f"{verb} {path}"):
+                async with self._session.request(method, url, data=data, headers=headers, **self._way()) as answer:
                     self._meter.called(verb, answer.status)
                     if answer.status >= 400:
                         raise await self._error(answer)
                     found: Object = json.loads(await answer.read())
                     return found
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                self._meter.called(verb, 0)
-                raise UnavailableError(f"{verb} {path}: {type(error).__name__}: {error}") from error
+
+    @contextmanager
+    def _reaching(self, verb: str, what: str) -> Iterator[None]:
+        """Say of what goes wrong on the way what was wanted, and which way it was."""
+        way = "" if self._proxy is None else f"through the proxy {self._proxy.address}: "
+        try:
+            yield
+        except aiohttp.ClientHttpProxyError as error:
+            self._meter.called(verb, 0)
+            # Without its cause, which holds what the proxy was told: our password.
+            raise UnavailableError(f"{what}: {way}it answered {error.status} {error.message}") from None
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self._meter.called(verb, 0)
+            raise UnavailableError(f"{what}: {way}{type(error).__name__}: {error}") from error
 
     def _url(self, path: str, query: Mapping[str, str] | None) -> str:
         return f"{self._access.server}{path}{'?' + urlencode(query) if query else ''}"
@@ -244,14 +281,18 @@ class Client:
             headers["Authorization"] = f"Bearer {self._token}"
         return headers
 
-    def _tls(self) -> dict[str, Any]:
-        return {"server_hostname": self._access.server_name} if self._access.server_name else {}
+    def _way(self) -> dict[str, Any]:
+        way: dict[str, Any] = {"server_hostname": self._access.server_name} if self._access.server_name else {}
+        if self._proxy is not None:
+            # Not `proxy_auth`, which aiohttp's errors carry along.
+            way |= {"proxy": self._proxy.address, "proxy_headers": self._proxy.headers}
+        return way
 
     async def _error(self, answer: aiohttp.ClientResponse) -> ApiError:
         reason, message, wait = status_message(await answer.read())
         if answer.status == 401:
             try:
-                self._token = self._access.bearer()
+                self.take_token()
             except AccessError as error:
                 message = f"{message} ({error})"
         header = answer.headers.get("Retry-After", "")

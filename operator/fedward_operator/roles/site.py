@@ -24,9 +24,12 @@ from fedward_operator.mirror import Mirror
 from fedward_operator.policy import naming
 from fedward_operator.roles import running
 from fedward_operator.site import preflight, trainer
+from fedward_operator.site.belonging import Belonging
 from fedward_operator.site.caches import WATCHED, SiteCaches
 from fedward_operator.site.heartbeat import Heartbeat
+from fedward_operator.site.hub_door import HubDoor
 from fedward_operator.site.inspector import Inspector
+from fedward_operator.site.keepsakes import Keepsakes, signing_key
 from fedward_operator.site.policy_status import PolicyStatusReconciler
 from fedward_operator.site.reconciler import COMPONENT, SiteReconciler
 from fedward_operator.site.settings import SiteSettings
@@ -44,16 +47,16 @@ class SiteProcess:
 
     Attributes:
         here: the way to the hospital's API server.
-        hub: the way to the hub's.
-        key: signs work orders.
+        hub: the way to the hub's, for a site that was given a kubeconfig; or the door, for one that was invited.
+        key: signs work orders; one of the site's own, kept in a Secret, where None.
         me: tells this replica from others.
         metrics: host:port of probes and metrics.
     """
 
     here: Access
-    hub: Access
+    hub: Access | HubDoor
     settings: SiteSettings
-    key: Ed25519PrivateKey
+    key: Ed25519PrivateKey | None
     me: str
     metrics: str
 
@@ -71,10 +74,14 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
     def now() -> datetime:
         return datetime.now(UTC)
 
+    belonging = Belonging(started.hub, f"{COMPONENT}-{settings.site}", metrics.meter("hub"))
     async with (
         Client(started.here, COMPONENT, metrics.meter("site")) as here,
-        Client(started.hub, f"{COMPONENT}-{settings.site}", metrics.meter("hub")) as hub,
+        belonging.hub as hub,
     ):
+        keepsakes = Keepsakes(here, settings.namespace)
+        key = started.key or await signing_key(keepsakes)
+
         parts: Controller[str] = Controller(
             "SiteJob", lambda name: site.reconcile(name), meter=metrics, chance=chance, workers=1
         )
@@ -102,7 +109,7 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
         caches = SiteCaches(
             lambda name: parts.queue.add(name) if name else None, look_at_all, look_at_mirror, look_at_policies
         )
-        site = SiteReconciler(here, caches, started.key, settings, now, Settling(parts.is_busy))
+        site = SiteReconciler(here, caches, key, settings, now, Settling(parts.is_busy))
         inspector = Inspector(here, caches, settings, now)
         policy_status = PolicyStatusReconciler(
             here, caches, settings.namespace, now, Settling(policies.is_busy), inspector
@@ -128,7 +135,18 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
             here, {kinds.SITE_JOB: caches.mirrored, kinds.SITE_POLICY: caches.policies}, settings.namespace
         )
         synced = [own.synced, *(informer.synced for informer in informers)]
-        health = running.Health([asked, *informers], own.is_deaf)
+        watched = list(informers)
+        health = running.Health(watched, own.is_deaf)
+
+        async def follow_hub() -> None:
+            await belonging.joined.wait()
+            watched.append(asked)  # until it has joined, a site hears nothing
+            await asked.run()
+
+        async def beat() -> None:
+            await belonging.joined.wait()
+            await Heartbeat(hub, settings.site, site.policy, inspector.cases, now).run()
+
         metrics.watch_queues(
             lambda: [
                 ("SiteJob", len(parts.queue), parts.queue.age_s),
@@ -148,10 +166,11 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
                     election.hold(),
                     own.resync(),
                     app.run(own, started.here, settings.namespace, stop),
-                    asked.run(),
+                    belonging.keep(keepsakes, settings, now),
+                    follow_hub(),
                     *(informer.run() for informer in informers),
                     _fence(here, settings),
-                    Heartbeat(hub, settings.site, site.policy, inspector.cases, now).run(),
+                    beat(),
                     running.after(synced, parts),
                     running.after([own.synced, asked.synced], mirrors),
                     running.after(synced, policies),

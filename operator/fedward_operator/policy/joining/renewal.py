@@ -1,0 +1,51 @@
+"""When what a site holds has to be renewed: at two thirds of its life, so that a third is left for trying."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """From when until when something is good."""
+
+    begins: datetime
+    ends: datetime
+
+    def is_over(self, now: datetime) -> bool:
+        """Tell whether it is good no more."""
+        return now >= self.ends
+
+    def renew_at(self) -> datetime:
+        """Say when to renew it."""
+        return self.begins + (self.ends - self.begins) * 2 / 3
+
+
+def of_token(token: str) -> Life:
+    """Read the life of a service account's token, which is a JWT; its signature is the API server's business.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return Life(*(datetime.fromtimestamp(claims[name], UTC) for name in ("iat", "exp")))
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError, OSError, RecursionError):
+        # Without its cause: a token is not for a log.
+        raise ValueError("it is no token of a service account") from None
+
+
+def of_certificate(pem: bytes) -> Life:
+    """Read the life of a certificate, the first in the text.
+
+    Raises:
+        ValueError: there is none.
+    """
+    certificate = x509.load_pem_x509_certificate(pem)
+    return Life(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
