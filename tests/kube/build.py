@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 VERSION = "1.35.4"
@@ -24,11 +25,30 @@ PACKAGES: Mapping[str, str] = {
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
     "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
 }
 """Binary to Go package, in the order in which building is cheapest."""
 
-KWOK = ("kwok", "sigs.k8s.io/kwok", "v0.8.0", "sigs.k8s.io/kwok/cmd/kwok")
-"""Binary, module, version and package of what plays the nodes; a module of its own, with libraries of its own."""
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A binary from a module of its own, with libraries of its own."""
+
+    name: str
+    module: str
+    version: str
+    package: str
+
+
+TOOLS = (
+    Tool("kwok", "sigs.k8s.io/kwok", "v0.8.0", "sigs.k8s.io/kwok/cmd/kwok"),
+    Tool("helm", "helm.sh/helm/v4", "v4.2.4", "helm.sh/helm/v4/cmd/helm"),
+    Tool("coredns", "github.com/coredns/coredns", "v1.14.7", "github.com/coredns/coredns"),
+    Tool("kubeconform", "github.com/yannh/kubeconform", "v0.8.0", "github.com/yannh/kubeconform/cmd/kubeconform"),
+    Tool("cyclonus", "github.com/mattfenwick/cyclonus", "v0.5.6", "github.com/mattfenwick/cyclonus/cmd/cyclonus"),
+)
+"""What plays the nodes, installs the charts, answers for names, and judges manifests and network policies."""
 
 
 def cache() -> Path:
@@ -57,20 +77,19 @@ def build(folder: Path, say: Callable[[str], object]) -> None:
             _build_one(_module(folder), package, target)
             say(f"built {name} in {time.monotonic() - started:.0f} s")
 
-        _build_kwok(folder, say)
+        for tool in TOOLS:
+            if not (folder / "bin" / tool.name).exists():
+                _build_tool(folder, tool, say)
 
 
-def _build_kwok(folder: Path, say: Callable[[str], object]) -> None:
-    name, required, version, package = KWOK
-    if (folder / "bin" / name).exists():
-        return
+def _build_tool(folder: Path, tool: Tool, say: Callable[[str], object]) -> None:
     started = time.monotonic()
-    module = folder / name
+    module = folder / tool.name
     module.mkdir(exist_ok=True)
-    (module / "go.mod").write_text("module fedward.io/kwok\n")
-    _go(module, "get", f"{required}@{version}")
-    _build_one(module, package, folder / "bin" / name)
-    say(f"built {name} in {time.monotonic() - started:.0f} s")
+    (module / "go.mod").write_text(f"module fedward.io/{tool.name}\n")
+    _go(module, "get", f"{tool.module}@{tool.version}")
+    _build_one(module, tool.package, folder / "bin" / tool.name)
+    say(f"built {tool.name} in {time.monotonic() - started:.0f} s")
 
 
 def _build_one(module: Path, package: str, target: Path) -> None:
