@@ -37,7 +37,7 @@ from fedward_protocol.pki import Authority
 
 JOBS = int(os.environ.get("FEDWARD_BENCH_JOBS", "1000"))
 SITES = 4
-CHILDREN = 5 + SITES
+CHILDREN = 6 + SITES
 """Plan, claim, Service, Secret and Job at the hub, and a SiteJob in each mailbox."""
 
 _AT_ONCE = 24
@@ -307,6 +307,7 @@ async def _write_bare(hub: ControlPlane, federation: Federation, sites: list[str
         rest.append((kinds.CONFIG_MAP, children.plan_map(owner, plan)))
         rest.append((kinds.CLAIM, children.claim(owner, settings)))
         rest.append((kinds.SERVICE, children.service(owner)))
+        rest.append((kinds.NETWORK_POLICY, children.network_policy(owner, settings)))
         rest.append((kinds.SECRET, children.tls_secret(owner, files, after)))
         rest.append((kinds.JOB, children.aggregator_job(owner, spec, 1, settings)))
         rest += [
@@ -333,9 +334,9 @@ async def _many(plane: ControlPlane, objects: list[tuple[Kind, dict]]) -> None:
 
 def _children(hub: ControlPlane) -> int:
     """Count the children by asking the API server: a scrape of the operator would be work of the operator's."""
-    paths = (kinds.CONFIG_MAP, kinds.CLAIM, kinds.SERVICE, kinds.SECRET, kinds.JOB, kinds.SITE_JOB)
+    in_core = (kinds.CONFIG_MAP, kinds.CLAIM, kinds.SERVICE, kinds.SECRET)
     counted = 0
-    for kind in paths:
+    for kind in (*in_core, kinds.NETWORK_POLICY, kinds.JOB, kinds.SITE_JOB):
         page = hub.request("GET", f"{kind.path()}?limit=1")
         counted += len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
     return counted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import re
@@ -71,6 +72,8 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         storage_class=chosen.storage_class,
         storage=chosen.storage,
         site_certificate_life=chosen.site_certificate_life,
+        namespace=chosen.namespace,
+        scrapers=chosen.scrapers,
     )
     started = process.HubProcess(
         access=_access(chosen.kubeconfig),
@@ -140,6 +143,16 @@ def _life(text: str) -> timedelta:
     return timedelta(**{units[match[2]]: int(match[1])})
 
 
+def _peers(text: str) -> list[dict[str, Any]]:
+    try:
+        peers = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"this is no JSON: {error}") from None
+    if not isinstance(peers, list) or not all(isinstance(peer, dict) and peer for peer in peers):
+        raise argparse.ArgumentTypeError('write a JSON list of peers, for example [{"namespaceSelector": {}}]')
+    return peers
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fedward-operator", description=__doc__)
     roles = parser.add_subparsers(dest="role", required=True)
@@ -151,6 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     hub.add_argument("--storage", default="20Gi", help="size of an aggregator's claim")
     hub.add_argument(
         "--site-certificate-life", type=_life, default="720h", metavar="TIME", help="of a certificate: 720h, 90s"
+    )
+    hub.add_argument(
+        "--scrapers", type=_peers, default=[], metavar="JSON", help="who may scrape aggregators: NetworkPolicy peers"
     )
     site = roles.add_parser("site", help="runs a hospital's part in them")
     site.add_argument("--site", required=True, help="the hospital's name in the federation")

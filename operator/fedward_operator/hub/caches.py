@@ -61,6 +61,7 @@ class HubCaches:
         self.claims = Cache(views.view_child, family)
         self.secrets = Cache(views.view_secret, family)
         self.services = Cache(views.view_service, family)
+        self.fences = Cache(views.view_network_policy, family)
         self.aggregators: Cache[pods.JobView] = Cache(pods.view_job, family, lambda view: view.family)
         self.pods: Cache[pods.PodView] = Cache(pods.view_pod, family, lambda view: view.family)
         self.refusals: Cache[pods.Refusal] = Cache(pods.view_refusal, refused, lambda view: view.job)
@@ -77,6 +78,7 @@ WATCHED: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
     "claims": (kinds.CLAIM, {"labelSelector": LABEL_UID}),
     "secrets": (kinds.SECRET, {"labelSelector": LABEL_UID}),
     "services": (kinds.SERVICE, {"labelSelector": LABEL_UID}),
+    "fences": (kinds.NETWORK_POLICY, {"labelSelector": LABEL_UID}),
     "aggregators": (kinds.JOB, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
     "pods": (kinds.POD, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
     "requests": (kinds.CERTIFICATE_REQUEST, {"fieldSelector": f"spec.signerName={SIGNER}"}),

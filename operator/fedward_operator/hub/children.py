@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedward_operator.api.job import FederatedJobSpec
+from fedward_operator.hub import views
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.kube import kinds
 from fedward_operator.kube.kinds import Kind
@@ -17,6 +18,9 @@ from fedward_protocol.identity import aggregator_name
 
 PORT = 8443
 METRICS_PORT = 9090
+DOOR, OPERATOR = "door", "hub-operator"
+"""The components whose pods the chart labels so, and which may reach an aggregator."""
+
 JOB_FAILED = 3
 """The aggregator's exit code when the federated job itself has failed: starting it again would not help."""
 
@@ -75,6 +79,32 @@ def service(owner: Owner) -> Manifest:
 def service_held(owner: Owner) -> Mapping[str, Any]:
     """Say what of the Service has to stay."""
     return {"selector": _selector(owner), "ports": [(PORT, PORT)]}
+
+
+def network_policy(owner: Owner, settings: HubSettings) -> Manifest:
+    """Make the fence: the door and the operator reach an aggregator, scrapers its metrics; it reaches nobody."""
+    home = {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}}
+    callers: list[Manifest] = [
+        {"namespaceSelector": home, "podSelector": {"matchLabels": {naming.LABEL_COMPONENT: component}}}
+        for component in (DOOR, OPERATOR)
+    ]
+    ingress = [{"from": callers, "ports": [{"protocol": "TCP", "port": PORT}]}]
+    if settings.scrapers:
+        scrapers = [dict(peer) for peer in settings.scrapers]
+        ingress.append({"from": scrapers, "ports": [{"protocol": "TCP", "port": METRICS_PORT}]})
+    spec = {
+        "podSelector": {"matchLabels": _selector(owner)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": ingress,
+        # Said, not left out: else what somebody adds here would not be taken away.
+        "egress": [],
+    }
+    return {**_head(kinds.NETWORK_POLICY, owner, naming.aggregator(owner.name)), "spec": spec}
+
+
+def network_policy_held(manifest: Manifest) -> Mapping[str, Any]:
+    """Say what of the fence has to stay: all that it allows."""
+    return {"fence": views.fence(manifest["spec"])}
 
 
 def tls_secret(owner: Owner, files: Mapping[str, str], renew_after: str) -> Manifest:

@@ -270,6 +270,8 @@ class HubReconciler:
         for old in caches.aggregators.of(key):
             if old.attempt < attempt and not old.deleting:
                 await self._client.delete(kinds.JOB, old.namespace, old.name, old.uid)
+        # Before any pod is there: the first container runs the researcher's image.
+        await self._keep_fence(owner)
         writes: list[Coroutine[Any, Any, object]] = []
         if self._is_missing(caches.claims, owner, naming.aggregator(owner.name)):
             writes.append(self._client.apply(kinds.CLAIM, children.claim(owner, self._settings), force=False))
@@ -287,6 +289,12 @@ class HubReconciler:
         held = {"attempt": attempt, "suspend": False, "address": self._settings.door}
         writes += [write async for write in self._parts(owner, spec, plan, held)]
         await _all(writes)
+
+    async def _keep_fence(self, owner: Owner) -> None:
+        wanted = children.network_policy(owner, self._settings)
+        fence = self._ours(self._caches.fences, owner, naming.aggregator(owner.name))
+        if fence is None or fence.held != children.network_policy_held(wanted):
+            await self._client.apply(kinds.NETWORK_POLICY, wanted, force=fence is not None)
 
     async def _parts(self, owner: Owner, spec: FederatedJobSpec, plan: _Named, held: Mapping[str, Any]) -> Any:
         """Yield the write of each SiteJob that is missing or not as it should be."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class HubSettings:
         storage_class: of the aggregators' claims; the cluster's default where None.
         storage: size of such a claim.
         site_certificate_life: for how long a site's certificate is good; it is renewed at two thirds of that.
+        namespace: where the operator itself and the door live.
+        scrapers: who may scrape an aggregator's metrics: peers as a NetworkPolicy has them.
     """
 
     federation: str
@@ -27,3 +31,5 @@ class HubSettings:
     storage_class: str | None = None
     storage: str = "20Gi"
     site_certificate_life: timedelta = timedelta(days=30)
+    namespace: str = "fedward"
+    scrapers: Sequence[Mapping[str, Any]] = ()

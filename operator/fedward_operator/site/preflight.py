@@ -65,6 +65,9 @@ def network_policy(settings: SiteSettings) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": {naming.LABEL_COMPONENT: COMPONENT}},
             "policyTypes": ["Ingress", "Egress"],
+            # Said, not left out: else what somebody adds here would not be taken away.
+            "ingress": [],
+            "egress": [],
         },
     }
 

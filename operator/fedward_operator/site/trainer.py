@@ -92,6 +92,8 @@ def network_policy(settings: SiteSettings) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": {naming.LABEL_COMPONENT: "trainer"}},
             "policyTypes": ["Ingress", "Egress"],
+            # Said, not left out: else what somebody adds here would not be taken away.
+            "ingress": [],
             "egress": [
                 {"to": [{"podSelector": gateway}], "ports": [{"protocol": "TCP", "port": port}]},
                 {

@@ -11,7 +11,7 @@ from fedward_operator.api.site_job import SiteJob
 from fedward_operator.hub import children
 from fedward_operator.hub.children import JOB_FAILED, Owner
 from fedward_operator.hub.settings import HubSettings
-from fedward_operator.hub.views import view_part, view_secret, view_service
+from fedward_operator.hub.views import view_network_policy, view_part, view_secret, view_service
 from fedward_operator.kube import kinds
 from fedward_operator.policy.pods import view_job, view_pod
 
@@ -29,6 +29,7 @@ OWN = [
     (kinds.CONFIG_MAP, children.plan_map(OWNER, "{}"), "glioma-plan"),
     (kinds.CLAIM, children.claim(OWNER, SETTINGS), "glioma-aggregator"),
     (kinds.SERVICE, children.service(OWNER), "glioma-aggregator"),
+    (kinds.NETWORK_POLICY, children.network_policy(OWNER, SETTINGS), "glioma-aggregator"),
     (kinds.SECRET, children.tls_secret(OWNER, {"tls.crt": "eA=="}, "2026-05-01T00:00:00Z"), "glioma-aggregator-tls"),
     (kinds.JOB, children.aggregator_job(OWNER, spec(), 2, SETTINGS), "glioma-aggregator-2"),
 ]
@@ -89,6 +90,34 @@ def test_the_service_leads_to_the_aggregators_pods_of_any_attempt_and_to_no_othe
 
     assert all(selector <= each for each in labels)
     assert not selector <= other["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_a_fence_is_recognised_as_it_should_be_and_a_loosened_one_is_not():
+    wanted = children.network_policy(OWNER, SETTINGS)
+    item = json.loads(json.dumps(wanted))
+    item["metadata"]["uid"] = "n1"
+    del item["spec"]["egress"]  # as the API server leaves out what is empty
+    assert view_network_policy(item).held == children.network_policy_held(wanted)
+
+    item["spec"]["egress"] = [{}]
+    assert view_network_policy(item).held != children.network_policy_held(wanted)
+
+
+def test_a_fence_is_around_the_aggregators_pods_of_any_attempt_and_lets_nothing_out():
+    fence = children.network_policy(OWNER, SETTINGS)["spec"]
+
+    assert fence["podSelector"]["matchLabels"] == children.service(OWNER)["spec"]["selector"]
+    assert fence["policyTypes"] == ["Ingress", "Egress"]
+    assert fence["egress"] == []
+
+
+@pytest.mark.parametrize("scrapers", [[], [{"namespaceSelector": {"matchLabels": {"team": "watch"}}}]])
+def test_metrics_are_for_those_alone_who_were_named(scrapers):
+    settings = HubSettings("f", "d:1", "a", "t", scrapers=scrapers)
+    rules = children.network_policy(OWNER, settings)["spec"]["ingress"]
+
+    assert [rule["from"] for rule in rules if rule["ports"][0]["port"] == 9090] == ([scrapers] if scrapers else [])
+    assert all(rule["from"] for rule in rules), "a rule without peers lets everybody in"
 
 
 def test_a_certificate_says_when_to_renew_it():
