@@ -35,9 +35,12 @@ class ClusterAuthority:
         self.service_account_key = folder / "sa.key"
         self.service_account_key.write_bytes(_pem(ec.generate_private_key(ec.SECP256R1())))
 
-    def server(self) -> tuple[Path, Path]:
+    def server(self, *addresses: str) -> tuple[Path, Path]:
         """Make the API server's certificate; return certificate and key."""
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names: list[x509.GeneralName] = [
+            x509.DNSName(name) for name in ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+        ]
+        names += [x509.IPAddress(ipaddress.ip_address(each)) for each in dict.fromkeys(addresses)]
         return self._issue("server", "kube-apiserver", (), names)
 
     def client(self, user: str, groups: Sequence[str] = ()) -> tuple[Path, Path]:

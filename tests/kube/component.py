@@ -19,8 +19,8 @@ class ComponentError(Exception):
 class Component:
     """A process that this object started, and ends."""
 
-    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
-        self.name, self._log = Path(command[0]).name, log
+    def __init__(self, command: Sequence[str | Path], log: Path, name: str | None = None) -> None:
+        self.name, self._log = name or Path(command[0]).name, log
         with log.open("ab") as output:
             self._process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output)
 
@@ -51,6 +51,11 @@ class Component:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def kill(self) -> None:
+        """End it as the kernel does."""
+        self._process.kill()
+        self._process.wait()
 
     def _tail(self) -> str:
         return self._log.read_text(errors="replace")[-_TAIL:]

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.kube.certificates import ClusterAuthority
 from tests.kube.component import Component
+from tests.kube.host import HERE, Host
 from tests.kube.nodes import STAGES, node
 
 _READY_S = 60.0
@@ -26,20 +27,21 @@ _ADMINISTRATORS = ("system:masters",)
 class ControlPlane:
     """One cluster without nodes; its state lies in `folder`, its processes end with `stop`."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, host: Host = HERE) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._binaries, self._folder = binaries, folder
-        self._authority = ClusterAuthority(folder / "pki", datetime.now(UTC))
-        self._etcd_port, self._peer_port, self._port = free_ports(3)
-        self._serving = self._authority.server()
+        self._binaries, self._folder, self._host = binaries, folder, host
+        self.authority = ClusterAuthority(folder / "pki", datetime.now(UTC))
+        self._etcd_port, self._peer_port, free = free_ports(3)
+        self._port = host.port or free
+        self._serving = self.authority.server(host.address, host.first_service)
         self._running: dict[str, Component] = {}
-        self._admin = self._authority.client("admin", _ADMINISTRATORS)
+        self._admin = self.authority.client("admin", _ADMINISTRATORS)
         self.admin_kubeconfig = self.kubeconfig("admin", _ADMINISTRATORS)
 
     @property
     def url(self) -> str:
         """Where the API server listens; the same after a restart."""
-        return f"https://127.0.0.1:{self._port}"
+        return f"https://{self._host.address}:{self._port}"
 
     def start(self) -> None:
         """Start etcd and the API server and wait until it is ready.
@@ -61,14 +63,18 @@ class ControlPlane:
         Raises:
             ComponentError: it died, with the end of its log.
         """
-        key = self._authority.service_account_key
+        key = self.authority.service_account_key
         server = self._start(
             *("kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", f"--secure-port={self._port}"),
-            *("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--service-cluster-ip-range=10.0.0.0/16"),
+            *(f"--bind-address={self._host.address}", f"--advertise-address={self._host.address}"),
+            f"--service-cluster-ip-range={self._host.services}",
             *(f"--tls-cert-file={self._serving[0]}", f"--tls-private-key-file={self._serving[1]}"),
-            *(f"--client-ca-file={self._authority.ca}", "--authorization-mode=Node,RBAC"),
+            *(f"--client-ca-file={self.authority.ca}", "--authorization-mode=Node,RBAC"),
             *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}"),
             f"--service-account-signing-key-file={key}",
+            # For logs and exec: the kubelet knows its API server by this.
+            *(f"--kubelet-client-certificate={self._admin[0]}", f"--kubelet-client-key={self._admin[1]}"),
+            "--kubelet-preferred-address-types=InternalIP",
         )
         server.wait_until(self._is_ready, _READY_S)
 
@@ -78,12 +84,12 @@ class ControlPlane:
 
     def start_controllers(self) -> None:
         """Start the controller manager: garbage collection, Jobs, namespaces' ends, signing."""
-        key = self._authority.service_account_key
-        ca = self._authority.ca
+        key = self.authority.service_account_key
+        ca = self.authority.ca
         self._start(
             *("kube-controller-manager", f"--kubeconfig={self.admin_kubeconfig}", "--leader-elect=false"),
             *(f"--service-account-private-key-file={key}", f"--root-ca-file={ca}"),
-            *(f"--cluster-signing-cert-file={ca}", f"--cluster-signing-key-file={self._authority.ca_key}"),
+            *(f"--cluster-signing-cert-file={ca}", f"--cluster-signing-key-file={self.authority.ca_key}"),
             "--secure-port=0",
         )
 
@@ -140,13 +146,13 @@ class ControlPlane:
 
     def kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Write the kubeconfig of a user with a client certificate, and return its path."""
-        certificate, key = self._authority.client(user, groups)
+        certificate, key = self.authority.client(user, groups)
         access = {"client-certificate": str(certificate), "client-key": str(key)}
         document = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [
-                {"name": "test", "cluster": {"server": self.url, "certificate-authority": str(self._authority.ca)}}
+                {"name": "test", "cluster": {"server": self.url, "certificate-authority": str(self.authority.ca)}}
             ],
             "users": [{"name": user, "user": access}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
@@ -157,7 +163,8 @@ class ControlPlane:
         return path
 
     def _start(self, name: str, *arguments: str) -> Component:
-        component = Component([self._binaries / name, *arguments], self._folder / f"{name}.log")
+        command = [*self._host.enter, self._binaries / name, *arguments]
+        component = Component(command, self._folder / f"{name}.log", name)
         self._running[name] = component
         return component
 
@@ -171,11 +178,11 @@ class ControlPlane:
     @property
     def ca_pem(self) -> str:
         """The authority of the API server."""
-        return self._authority.ca.read_text()
+        return self.authority.ca.read_text()
 
     def trusting(self) -> ssl.SSLContext:
         """Make TLS settings that believe the API server and show nobody."""
-        return ssl.create_default_context(cafile=str(self._authority.ca))
+        return ssl.create_default_context(cafile=str(self.authority.ca))
 
     def _context(self) -> ssl.SSLContext:
         context = self.trusting()
