@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down bench wire crds lock clean
+.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down bench wire crds charts lock clean
 
 help:           ## what can be made
 	@sed -n 's/^\([-a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -56,6 +56,9 @@ wire: setup     ## generate the gRPC stubs from federation.proto
 
 crds: setup     ## generate the CustomResourceDefinitions from fedward_operator.api
 	@$(BIN)/python scripts/generate_crds.py
+
+charts: setup   ## generate what the charts take from elsewhere: kinds, rights, the tables of values
+	@$(BIN)/python scripts/generate_charts.py
 
 lock: setup     ## resolve the locked requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

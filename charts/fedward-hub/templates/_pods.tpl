@@ -35,7 +35,8 @@ annotations: {{- toYaml . | nindent 2 }}
 {{/* Metadata of a pod: .settings are the part's values, .restartOn is what a change of which restarts it. */}}
 {{- define "fedward.podMetadata" -}}
 labels:
-  {{- $own := merge (include "fedward.labels" . | fromYaml) (dict "fedward.io/component" (.name | default .component)) }}
+  {{- /* Without the chart's version: a new one alone restarts nobody. */}}
+  {{- $own := merge (omit (include "fedward.labels" . | fromYaml) "helm.sh/chart") (dict "fedward.io/component" (.name | default .component)) }}
   {{- merge $own .settings.podLabels | toYaml | nindent 2 }}
 {{- $annotations := dict }}
 {{- with .restartOn }}{{- $_ := set $annotations "fedward.io/checksum" (toJson . | sha256sum) }}{{- end }}
