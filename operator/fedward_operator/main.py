@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from fedward_operator.checks import command
 from fedward_operator.kube.access import Access, AccessError, from_kubeconfig, in_cluster
 from fedward_operator.kube.election import LostError
 from fedward_protocol import logs
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure("operator")
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
+        if chosen.role == "check":
+            return command.run(chosen)
         asyncio.run(_serve(chosen))
     except LostError as error:
         _log.critical(str(error))
@@ -156,6 +159,7 @@ def _peers(text: str) -> list[dict[str, Any]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fedward-operator", description=__doc__)
     roles = parser.add_subparsers(dest="role", required=True)
+    command.add_to(roles)
     hub = roles.add_parser("hub", help="runs FederatedJobs at the coordinating centre")
     hub.add_argument("--door", required=True, metavar="HOST:PORT", help="where every site reaches the hub")
     hub.add_argument("--authority", type=Path, required=True, help="folder of the federation's tls.crt and tls.key")
