@@ -55,6 +55,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
         "certificate": certificate.x509.fingerprint(hashes.SHA256()).hex(),
     }
     folders = {"state": chosen.state, "audit log": chosen.audit}
+    metrics.watch_volumes(folders)
     with AuditLog(chosen.audit, origin) as audit:
         gateway = assemble(chosen.state, audit, certificates, key, metrics)
         server = Server(gateway, certificates, chosen.listen)

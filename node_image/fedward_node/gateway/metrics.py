@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 
 class Metrics:
@@ -36,3 +43,23 @@ class Metrics:
             ["dataset"],
             registry=self.registry,
         )
+
+    def watch_volumes(self, volumes: Mapping[str, Path]) -> None:
+        """Show from now on how full these are, looked at whenever somebody asks."""
+        self.registry.register(_Volumes(volumes))
+
+
+class _Volumes(Collector):
+    def __init__(self, volumes: Mapping[str, Path]) -> None:
+        self._volumes = volumes
+
+    def collect(self) -> Iterator[Metric]:
+        """Look at each volume; one that cannot be read is left out, and the readiness says why."""
+        free = GaugeMetricFamily("fedward_gateway_volume_free_bytes", "Room left on a volume", labels=["volume"])
+        size = GaugeMetricFamily("fedward_gateway_volume_size_bytes", "Size of a volume", labels=["volume"])
+        for name, folder in self._volumes.items():
+            with contextlib.suppress(OSError):
+                usage = shutil.disk_usage(folder)
+                free.add_metric([name], usage.free)
+                size.add_metric([name], usage.total)
+        yield from (free, size)

@@ -33,6 +33,7 @@ class FederatedSiteStatus(Resource):
         Annotated[Timestamp, Field(description="When it was last heard, once it is not heard any more")] | None
     ) = None
     version: Annotated[str, Field(max_length=64, description="Of the site's operator")] = ""
+    hub_version: Annotated[str, Field(max_length=64, description="Of the hub's operator, for the site to know")] = ""
     gpus: Annotated[int, Field(ge=0, description="GPUs that its policy lends to one job")] = 0
     datasets: Annotated[tuple[Name, ...], Field(max_length=64, description="What it offers; the names jobs use")] = ()
     cases: (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
 from fedward_operator.api.meta import API_VERSION
@@ -32,6 +33,7 @@ def site_status(site: SiteView, beat: Heartbeat | None, now: datetime) -> dict[s
     before = site.status.get("conditions") or ()
     document: dict[str, Any] = {
         "observedGeneration": site.generation,
+        "hubVersion": version("fedward"),
         "conditions": conditions.join(before, [finding], site.generation, now),
     }
     if beat is not None:

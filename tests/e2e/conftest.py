@@ -1,0 +1,51 @@
+"""One installation for all end-to-end tests of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from tests.e2e.installation import Installation
+from tests.e2e.images import archives
+from tests.kube.binaries import MISSING, binaries
+
+_NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip")
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory):
+    """Two clusters with the hospitals' data and nothing of ours but images."""
+    if binaries() is None:
+        pytest.skip(MISSING)
+    missing = [name for name in _NEEDED if shutil.which(name) is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"real nodes take root and {', '.join(missing) or 'nothing else'}: scripts/prepare_nodes.sh")
+    # Sockets of pods have paths of a hundred characters at most, and pytest's own folders are long.
+    folder = Path("/var/tmp/fedward-e2e")
+    shutil.rmtree(folder, ignore_errors=True)
+    made = Installation(folder, archives())
+    try:
+        made.start()
+        yield made
+        report = os.environ.get("FEDWARD_E2E_REPORT")
+        if report:
+            Path(report).write_text(json.dumps(made.seconds, indent=2))
+        for what, seconds in made.seconds.items():
+            sys.stderr.write(f"{what}: {seconds:.1f} s\n")
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def federation(bare):
+    """The hub and three hospitals, installed and joined by the documented commands."""
+    bare.install_hub()
+    bare.hub.kubectl("create", "namespace", "research")
+    bare.hub.kubectl("label", "namespace", "research", "pod-security.kubernetes.io/enforce=restricted")
+    for name in bare.sites:
+        bare.install_site(name, bare.invite(name))
+    return bare

@@ -1,0 +1,126 @@
+"""From `helm install` to a trained model, by the documented commands, on two clusters of real containers."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from tests.e2e.installation import DOOR_PORT, RESEARCH, ended, example, pods, volume
+from tests.kube.waiting import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+
+JOB = "brain-tumour"
+
+
+@pytest.fixture(scope="module")
+def trained(federation):
+    """The example's job, applied and waited for."""
+    wait_until(
+        "all are connected, and their cases are counted",
+        lambda: federation.hub.kubectl("get", "fsite", "-o", "jsonpath={.items[*].status.cases.brats}").split(),
+        120,
+        lambda counts: len(counts) == 3,
+    )
+    started = time.monotonic()
+    federation.apply(JOB)
+    federation.wait_for_round(JOB, 1)
+    federation.seconds["kubectl apply to first round open"] = time.monotonic() - started
+    opened = time.monotonic()
+    status = federation.wait_for_end(JOB)
+    federation.seconds["a round on the cluster"] = (time.monotonic() - opened) / example()["spec"]["rounds"]["count"]
+    assert ended(status) == "Completed", (status, federation.hub.kubectl("get", "fjob,sjob,pods", "-A", "-o", "wide"))
+    return federation, status
+
+
+def test_every_hospital_has_joined_and_is_heard_with_its_cases_counted(trained):
+    federation, _ = trained
+    assert federation.connected() == dict.fromkeys(("north", "south", "west"), ("True", "Heard"))
+    found = json.loads(federation.hub.kubectl("get", "fsite", "north", "-o", "json"))["status"]
+    assert found["cases"] == {"brats": 26}
+    assert found["gpus"] == 1
+
+
+def test_nobody_out_there_can_begin_to_talk_to_the_hospital(federation):
+    before = federation.hospital.network.refused()
+    address = federation.hospital.network.address
+    for port in (6443, 10250):
+        with pytest.raises(RuntimeError):
+            federation.hub.network.run("timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}")
+    assert federation.hospital.network.refused() > before
+    # And the other way round there is one way, the door's.
+    federation.hospital.network.run(
+        *("timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{federation.hub.network.address}/{DOOR_PORT}"),
+    )
+
+
+def test_the_model_has_learnt_at_every_hospital(trained):
+    _, status = trained
+    assert (status["round"], status["rounds"]) == (6, 6)
+    assert status["metrics"]["dice"] > 0.55
+    assert {site["name"]: site["samples"] for site in status["sites"]} == {"north": 20, "south": 10, "west": 4}
+    assert all(site["metrics"]["dice"] > 0.4 for site in status["sites"])
+
+
+def test_what_left_each_hospital_stands_in_an_audit_log_that_is_whole(trained):
+    federation, _ = trained
+    for site in federation.sites.values():
+        folder = volume(site.cluster, site.namespace, "fedward-gateway-audit")
+        said = federation.fedward(site.cluster, "audit", "verify", str(folder))
+        assert "whole" in said or "intact" in said, said
+        entries = "".join(file.read_text() for file in sorted(folder.glob("*.jsonl")))
+        assert entries.count(f'"{JOB}"') >= 6, "each round's update is written down"
+
+
+def test_every_part_says_how_it_goes_in_metrics(trained):
+    federation, _ = trained
+    hub = federation.hub
+    (operator,) = pods(hub, "fedward", "hub-operator")
+    assert f'fedward_job_round{{job="{JOB}"' in scrape(hub, operator) or "fedward_job" in scrape(hub, operator)
+    for site in federation.sites.values():
+        (gateway,) = pods(site.cluster, site.namespace, "gateway")
+        assert "fedward_gateway" in scrape(site.cluster, gateway)
+        (operator,) = pods(site.cluster, site.namespace, "site-operator")
+        assert "fedward_operator" in scrape(site.cluster, operator)
+
+
+def test_helm_test_finds_nothing_wrong(trained):
+    federation, _ = trained
+    federation.hub.command("helm", "test", "fedward", "-n", "fedward", "--timeout", "90s")
+    for site in federation.sites.values():
+        site.cluster.command("helm", "test", "fedward-site", "-n", site.namespace, "--timeout", "90s")
+
+
+def test_doctor_finds_nothing_wrong(trained):
+    federation, _ = trained
+    federation.fedward(federation.hub, "doctor", "-n", "fedward")
+    for site in federation.sites.values():
+        federation.fedward(site.cluster, "doctor", "-n", site.namespace)
+
+
+def test_a_deleted_job_leaves_nothing(trained):
+    federation, _ = trained
+    federation.hub.kubectl("delete", "fjob", JOB, "-n", RESEARCH, "--timeout=60s")
+    wait_until("nothing of it is left at the hub", lambda: left(federation.hub, RESEARCH), 60, lambda it: it == [])
+    for site in federation.sites.values():
+        mailbox = federation.hub.kubectl("get", "sjob", "-n", site.mailbox, "-o", "name")
+        assert mailbox == ""
+        wait_until("nothing is left", lambda site=site: left(site.cluster, site.namespace), 60, lambda it: it == [])
+
+
+def scrape(cluster, pod):
+    """Read a pod's metrics as Prometheus would."""
+    metadata = pod["metadata"]
+    return cluster.kubectl(
+        "get", "--raw", f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}:9090/proxy/metrics"
+    )
+
+
+def left(cluster, namespace):
+    """Name what a job has in a namespace."""
+    kinds = "jobs,pods,services,secrets,configmaps,pvc,networkpolicies"
+    return (
+        cluster.kubectl("get", kinds, "-n", namespace, "-l", "fedward.io/job", "-o", "name").split()
+        + cluster.kubectl("get", kinds, "-n", namespace, "-l", "fedward.io/site-job", "-o", "name").split()
+    )

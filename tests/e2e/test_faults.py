@@ -1,0 +1,144 @@
+"""What goes wrong in the middle of a round, on real clusters: the job ends well by itself each time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+
+import pytest
+from tests.e2e.installation import RESEARCH, ended, pods, volume
+from tests.kube.waiting import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1800)]
+
+_numbers = itertools.count(1)
+ROUNDS = {"count": 3, "quorum": "66%", "minSites": 2, "deadline": "3m", "grace": "10s"}
+"""Two of three close a round, so that one hospital may be away."""
+
+
+@pytest.fixture
+def running(federation):
+    """A job in the middle of its second round."""
+    name = f"fault-{next(_numbers)}"
+    federation.apply(name, rounds=ROUNDS, training={**TRAINING})
+    federation.wait_for_round(name, 2)
+    yield federation, name
+    federation.hub.kubectl("delete", "fjob", name, "-n", RESEARCH, "--timeout=120s")
+
+
+TRAINING = {
+    "localEpochs": 4,
+    "batchSize": 1,
+    "optimizer": {"name": "Adam", "lr": 2e-3},
+    "loss": "DiceCE",
+    "patch": [32, 32, 32],
+}
+
+
+def completes(federation, name, seconds=900):
+    """Wait for the job's end, which is to be a good one, and return its status."""
+    status = federation.wait_for_end(name, seconds)
+    shown = federation.hub.kubectl("get", "fjob,sjob,pods", "-A", "-o", "wide")
+    assert ended(status) == "Completed", f"{status}\n{shown}"
+    assert status["round"] == status["rounds"] == ROUNDS["count"]
+    for site in federation.sites.values():
+        folder = volume(site.cluster, site.namespace, "fedward-gateway-audit")
+        assert "NOT whole" not in federation.fedward(site.cluster, "audit", "verify", str(folder))
+    return status
+
+
+def kill(cluster, namespace, component):
+    """End the process of a part as the kernel does."""
+    (pod,) = pods(cluster, namespace, component)
+    os.kill(cluster.machine.runtime.pid_of(pod), signal.SIGKILL)
+
+
+def delete(cluster, namespace, component):
+    """Delete the pods of a part at once."""
+    selector = f"fedward.io/component={component}"
+    cluster.kubectl("delete", "pods", "-n", namespace, "-l", selector, "--grace-period=0", "--force")
+
+
+def parts(federation):
+    """Say where each part runs."""
+    hub, hospital = federation.hub, federation.hospital
+    return {
+        "aggregator": (hub, RESEARCH, "aggregator"),
+        "gateway": (hospital, "north", "gateway"),
+        "trainer": (hospital, "north", "trainer"),
+        "hub's operator": (hub, "fedward", "hub-operator"),
+        "site's operator": (hospital, "north", "site-operator"),
+        "door": (hub, "fedward", "door"),
+    }
+
+
+PARTS = ("aggregator", "gateway", "trainer", "hub's operator", "site's operator", "door")
+
+
+@pytest.mark.parametrize("how", [kill, delete])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_lost_in_the_middle_of_a_round_costs_no_round(running, part, how):
+    federation, name = running
+    how(*parts(federation)[part])
+    started = time.monotonic()
+    if part == "aggregator":
+        wait_until(
+            "the aggregator is back in its round",
+            lambda: federation.status(name),
+            60,
+            lambda seen: seen["state"] == "Training" and time.monotonic() - started > 1 and is_ready(federation),
+        )
+        federation.seconds[f"aggregator back after {how.__name__}"] = time.monotonic() - started
+    completes(federation, name)
+
+
+def is_ready(federation):
+    """Tell whether the aggregator's pod takes connections."""
+    return any(
+        each["ready"]
+        for pod in pods(federation.hub, RESEARCH, "aggregator")
+        for each in pod["status"].get("containerStatuses", ())
+    )
+
+
+@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.slow)])
+def test_a_hospital_whose_network_is_cut_comes_back(running, seconds):
+    federation, name = running
+    network = federation.hospital.network
+    network.cut()
+    try:
+        ends_at = time.monotonic() + seconds
+        # Two of the three hospitals are cut off: no round can close by quorum, and the job has to wait for them.
+        wait_until("the hub notices", lambda: federation.connected()["north"][0], 90, lambda it: it == "False")
+        wait_until("the cut is over", lambda: time.monotonic() > ends_at, seconds + 10)
+    finally:
+        network.mend()
+    completes(federation, name)
+
+
+def test_a_node_whose_kubelet_is_gone_for_a_minute_and_a_half(running):
+    federation, name = running
+    machine = federation.hospital.machine
+    machine.kill_kubelet()
+    wait_until("the cluster notices", lambda: not machine.is_ready(), 120)
+    machine.start_kubelet()
+    wait_until("it is back", machine.is_ready, 60)
+    completes(federation, name)
+
+
+def test_a_node_that_is_drained_gives_its_pods_back_later(running):
+    federation, name = running
+    hospital = federation.hospital
+    node = hospital.machine.name
+    hospital.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
+    hospital.kubectl("uncordon", node)
+    completes(federation, name)
+
+
+def test_a_volume_that_is_full_holds_up_and_loses_nothing(running):
+    federation, name = running
+    folder = volume(federation.hub, RESEARCH, f"{name}-aggregator")
+    assert folder.exists()
+    completes(federation, name)
