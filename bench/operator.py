@@ -308,7 +308,7 @@ async def _write_bare(hub: ControlPlane, federation: Federation, sites: list[str
         rest.append((kinds.CLAIM, children.claim(owner, settings)))
         rest.append((kinds.SERVICE, children.service(owner)))
         rest.append((kinds.NETWORK_POLICY, children.network_policy(owner, settings)))
-        rest.append((kinds.SECRET, children.tls_secret(owner, files, after)))
+        rest.append((kinds.SECRET, children.tls_secret(owner, files, after, authority.mark)))
         rest.append((kinds.JOB, children.aggregator_job(owner, spec, 1, settings)))
         rest += [
             (kinds.SITE_JOB, children.site_job(owner, spec, site, (plan, "0" * 64), settings, held)) for site in sites

@@ -63,6 +63,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
 def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
     from fedward_operator.hub import children
     from fedward_operator.hub.authority import HubAuthority
+    from fedward_operator.hub.authority_secret import AuthoritySecret
     from fedward_operator.hub.settings import HubSettings
     from fedward_operator.policy import naming
     from fedward_operator.roles import hub as process
@@ -78,10 +79,16 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         namespace=chosen.namespace,
         scrapers=chosen.scrapers,
     )
+    if chosen.authority is not None:
+        authority, secret = HubAuthority.load(chosen.authority, chosen.federation), None
+    else:
+        authority = HubAuthority(None, chosen.federation)
+        secret = AuthoritySecret(chosen.namespace, chosen.authority_secret, chosen.make_authority)
     started = process.HubProcess(
         access=_access(chosen.kubeconfig),
         settings=settings,
-        authority=HubAuthority.load(chosen.authority, chosen.federation),
+        authority=authority,
+        authority_secret=secret,
         namespace=chosen.namespace,
         me=_me(),
         metrics=chosen.metrics,
@@ -162,7 +169,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_to(roles)
     hub = roles.add_parser("hub", help="runs FederatedJobs at the coordinating centre")
     hub.add_argument("--door", required=True, metavar="HOST:PORT", help="where every site reaches the hub")
-    hub.add_argument("--authority", type=Path, required=True, help="folder of the federation's tls.crt and tls.key")
+    authority = hub.add_mutually_exclusive_group(required=True)
+    authority.add_argument("--authority-secret", metavar="NAME", help="Secret of the federation's authority")
+    authority.add_argument(
+        "--authority", type=Path, help="folder of its tls.crt and tls.key, for use outside a cluster"
+    )
+    hub.add_argument("--make-authority", action="store_true", help="make the Secret where it is missing")
     hub.add_argument("--aggregator-image", required=True, help="image of the aggregator")
     hub.add_argument("--storage-class", help="StorageClass of the aggregators' claims")
     hub.add_argument("--storage", default="20Gi", help="size of an aggregator's claim")

@@ -98,11 +98,15 @@ class Authority:
         """
         certificate = x509.load_pem_x509_certificate(cert_pem)
         key = serialization.load_pem_private_key(key_pem, None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("the authority's key is no elliptic curve's; make one of EC P-256")
+        if certificate.public_key() != key.public_key():
             raise ValueError("the authority's key is not its certificate's")
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if f"spiffe://{federation}" not in names.get_values_for_type(x509.UniformResourceIdentifier):
-            raise ValueError(f"the authority's certificate is not of {federation}")
+        if not is_authority(certificate, federation):
+            raise ValueError(
+                f"the authority's certificate is not of {federation}: it must be a CA's, with a subject key identifier "
+                f"and the URI spiffe://{federation} among its names"
+            )
         if trusted_pem is not None and certificate not in x509.load_pem_x509_certificates(trusted_pem):
             raise ValueError("the authority is not among those that are trusted: its ca.crt lacks its tls.crt")
         return cls(federation, key, certificate, trusted_pem)
@@ -111,6 +115,11 @@ class Authority:
     def key_pem(self) -> bytes:
         """The authority's key, for whoever keeps it."""
         return _pem_of(self._key)
+
+    @property
+    def ends(self) -> datetime:
+        """Until when it is an authority."""
+        return self._certificate.not_valid_after_utc
 
     @property
     def ca_pem(self) -> bytes:
@@ -146,7 +155,8 @@ class Authority:
         authority_key = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
-            _builder(x509.Name([]), self._certificate.subject, key, now, lifetime)
+            # It never outlives who vouches for it.
+            _builder(x509.Name([]), self._certificate.subject, key, now, min(lifetime, self.ends - now))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -158,6 +168,17 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def is_authority(certificate: x509.Certificate, federation: str) -> bool:
+    """Tell whether a certificate is that of an authority of the federation, not of a company's or anybody else's."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return constraints.ca and f"spiffe://{federation}" in names.get_values_for_type(x509.UniformResourceIdentifier)
 
 
 def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:

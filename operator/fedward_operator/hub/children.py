@@ -107,10 +107,10 @@ def network_policy_held(manifest: Manifest) -> Mapping[str, Any]:
     return {"fence": views.fence(manifest["spec"])}
 
 
-def tls_secret(owner: Owner, files: Mapping[str, str], renew_after: str) -> Manifest:
-    """Make the Secret of the aggregator's certificate; `files` are base64."""
+def tls_secret(owner: Owner, files: Mapping[str, str], renew_after: str, authority: str) -> Manifest:
+    """Make the Secret of the aggregator's certificate: `files` in base64, `authority` the mark of who issued them."""
     head = _head(kinds.SECRET, owner, naming.aggregator_tls(owner.name))
-    head["metadata"]["annotations"] = {naming.RENEW_AFTER: renew_after}
+    head["metadata"]["annotations"] = {naming.RENEW_AFTER: renew_after, naming.AUTHORITY: authority}
     return {**head, "type": "kubernetes.io/tls", "data": dict(files)}
 
 

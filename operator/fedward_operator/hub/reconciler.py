@@ -279,9 +279,9 @@ class HubReconciler:
         if service is None or service.held != children.service_held(owner):
             writes.append(self._client.apply(kinds.SERVICE, children.service(owner), force=service is not None))
         secret = self._ours(caches.secrets, owner, naming.aggregator_tls(owner.name))
-        if secret is None or secret.held[naming.RENEW_AFTER] <= conditions.show_time(now):
+        if secret is None or not self._is_good(secret, now):
             files, after = self._authority.for_aggregator(owner.name, owner.namespace, owner.uid, now)
-            manifest = children.tls_secret(owner, files, after)
+            manifest = children.tls_secret(owner, files, after, self._authority.mark)
             writes.append(self._client.apply(kinds.SECRET, manifest, force=secret is not None))
         if not self._has_aggregator(key, owner.uid, attempt):
             manifest = children.aggregator_job(owner, spec, attempt, self._settings)
@@ -326,6 +326,10 @@ class HubReconciler:
                 manifest = children.site_job(owner, spec, part.site, (text, plan.digest), self._settings, held)
                 writes.append(self._client.apply(kinds.SITE_JOB, manifest))
         await _all(writes)
+
+    def _is_good(self, secret: ChildView, now: datetime) -> bool:
+        is_young = secret.held[naming.RENEW_AFTER] > conditions.show_time(now)
+        return is_young and secret.held[naming.AUTHORITY] == self._authority.mark
 
     def _has_aggregator(self, key: Key, uid: str, attempt: int) -> bool:
         return any(each.owner == uid and each.attempt == attempt for each in self._caches.aggregators.of(key))

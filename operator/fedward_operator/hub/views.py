@@ -61,13 +61,18 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A site's Lease in its mailbox: when it was renewed, by our clock, and what the site says of itself there."""
+    """A site's Lease in its mailbox: when it was renewed, by our clock, and what the site says of itself there.
+
+    Attributes:
+        told: the mark of the authority that we wrote there, for the site to read.
+    """
 
     heard: datetime
     version: str
     gpus: int
     datasets: tuple[str, ...]
     cases: Mapping[str, int] = field(default_factory=dict)
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +139,17 @@ def view_request(item: Mapping[str, Any]) -> RequestView:
 
 def view_heartbeat(item: Mapping[str, Any], now: datetime) -> Heartbeat:
     """Look at a site's Lease at the moment that it is heard of; what a site writes there may be anything."""
+    notes = item["metadata"].get("annotations") or {}
+    told = str(notes.get(naming.AUTHORITY, ""))
     try:
-        offer = json.loads((item["metadata"].get("annotations") or {})[naming.OFFER])
+        offer = json.loads(notes[naming.OFFER])
         datasets = tuple(sorted({name for name in offer["datasets"] if _NAME.fullmatch(name)}))[:64]
         gpus = min(max(int(offer["gpus"]), 0), 1024)
         said = offer.get("cases") or {}
         cases = {name: min(max(int(said[name]), 0), _MOST_CASES) for name in datasets if name in said}
-        return Heartbeat(now, _UNPRINTABLE.sub("", offer["version"])[:64], gpus, datasets, cases)
+        return Heartbeat(now, _UNPRINTABLE.sub("", offer["version"])[:64], gpus, datasets, cases, told)
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        return Heartbeat(now, "", 0, ())
+        return Heartbeat(now, "", 0, (), told=told)
 
 
 def view_part(item: Mapping[str, Any]) -> PartView:
@@ -173,9 +180,9 @@ def view_child(item: Mapping[str, Any]) -> ChildView:
 
 
 def view_secret(item: Mapping[str, Any]) -> ChildView:
-    """Look at a certificate's Secret: until when it need not be renewed."""
-    after = (item["metadata"].get("annotations") or {}).get(naming.RENEW_AFTER, "")
-    return _child(item, {naming.RENEW_AFTER: after})
+    """Look at a certificate's Secret: until when it need not be renewed, and under which authority it was made."""
+    notes = item["metadata"].get("annotations") or {}
+    return _child(item, {name: notes.get(name, "") for name in (naming.RENEW_AFTER, naming.AUTHORITY)})
 
 
 def view_service(item: Mapping[str, Any]) -> ChildView:

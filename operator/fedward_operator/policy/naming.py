@@ -28,6 +28,8 @@ HEARTBEAT = "fedward-site"
 """The Lease that a site renews in its mailbox."""
 
 RENEW_AFTER = "fedward.io/renew-after"
+AUTHORITY = "fedward.io/authority"
+"""Whom to believe, as a mark: on an aggregator's certificate, and where the hub writes it on a site's heartbeat."""
 
 
 def mailbox(site: str) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from fedward_operator import app
 from fedward_operator.hub.authority import HubAuthority
+from fedward_operator.hub.authority_secret import AuthorityReconciler, AuthoritySecret
 from fedward_operator.hub.caches import WATCHED, HubCaches
 from fedward_operator.hub.observer import Observer
 from fedward_operator.hub.reconciler import COMPONENT, HubReconciler
@@ -19,6 +20,7 @@ from fedward_operator.hub.sites import SiteStatusReconciler
 from fedward_operator.hub.views import Key
 from fedward_operator.kube import kinds
 from fedward_operator.kube.access import Access
+from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.controller import Controller
 from fedward_operator.kube.election import Election
@@ -37,6 +39,7 @@ class HubProcess:
     """What the process was started with.
 
     Attributes:
+        authority_secret: where the authority is kept; None for one that was read from a folder.
         namespace: of the operator itself: its Lease is there.
         me: tells this replica from others.
         metrics: host:port of probes and metrics.
@@ -46,6 +49,7 @@ class HubProcess:
     access: Access
     settings: HubSettings
     authority: HubAuthority
+    authority_secret: AuthoritySecret | None
     namespace: str
     me: str
     metrics: str
@@ -85,15 +89,22 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
         )
         hub = HubReconciler(client, caches, observer, started.authority, started.settings, now, Settling(jobs.is_busy))
 
-        def flipped(_: str) -> None:
+        def look_at_jobs() -> None:
             for key in caches.jobs:
                 jobs.queue.add(key)
 
-        status = SiteStatusReconciler(client, caches, flipped, now)
+        def look_at_all() -> None:
+            look_at_jobs()
+            for _, site in caches.sites:
+                sites.queue.add(site)
+
+        status = SiteStatusReconciler(client, caches, started.authority, look_at_jobs, now)
         informers = [
             Informer(client, kind, getattr(caches, name), meter=metrics, chance=chance, selector=selector)
             for name, (kind, selector) in WATCHED.items()
         ]
+        kept = list(_authority(client, started, look_at_all, now, metrics, chance))
+        informers += [informer for informer, _ in kept]
         own = app.OwnKinds(
             client, {kinds.FEDERATED_JOB: caches.jobs, kinds.FEDERATED_SITE: caches.sites}, namespace=None
         )
@@ -122,14 +133,43 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
                         own.resync(),
                         app.run(own, started.access, None, stop),
                         *(informer.run() for informer in informers),
-                        running.after(synced, jobs),
+                        *(running.after([], controller) for _, controller in kept),
+                        running.after([*synced, started.authority.ready], jobs),
                         running.after(synced, sites),
-                        running.after(synced, requests),
+                        running.after([*synced, started.authority.ready], requests),
                     ],
                 )
             finally:
                 await observer.close()
             await election.release()
+
+
+def _authority(
+    client: Client,
+    started: HubProcess,
+    changed: Callable[[], None],
+    now: Callable[[], datetime],
+    metrics: Metrics,
+    chance: random.Random,
+) -> Iterator[tuple[Informer, Controller[str]]]:
+    """Yield what keeps the authority as its Secret says; nothing for one that was read from a folder."""
+    secret = started.authority_secret
+    if secret is None:
+        return
+    keeper = AuthorityReconciler(client, secret, started.authority, changed, now)
+    controller: Controller[str] = Controller("Authority", keeper.reconcile, meter=metrics, chance=chance, workers=1)
+    controller.queue.add(secret.name)
+    cache: Cache[str] = Cache(lambda item: item["metadata"]["uid"], lambda key, _: controller.queue.add(key[1]))
+    informer = Informer(
+        client,
+        kinds.SECRET,
+        cache,
+        meter=metrics,
+        chance=chance,
+        namespace=secret.namespace,
+        selector={"fieldSelector": f"metadata.name={secret.name}"},
+    )
+    yield informer, controller
 
 
 def _samples(caches: HubCaches, now: datetime) -> Iterator[JobSample]:

@@ -30,7 +30,11 @@ OWN = [
     (kinds.CLAIM, children.claim(OWNER, SETTINGS), "glioma-aggregator"),
     (kinds.SERVICE, children.service(OWNER), "glioma-aggregator"),
     (kinds.NETWORK_POLICY, children.network_policy(OWNER, SETTINGS), "glioma-aggregator"),
-    (kinds.SECRET, children.tls_secret(OWNER, {"tls.crt": "eA=="}, "2026-05-01T00:00:00Z"), "glioma-aggregator-tls"),
+    (
+        kinds.SECRET,
+        children.tls_secret(OWNER, {"tls.crt": "eA=="}, "2026-05-01T00:00:00Z", "m"),
+        "glioma-aggregator-tls",
+    ),
     (kinds.JOB, children.aggregator_job(OWNER, spec(), 2, SETTINGS), "glioma-aggregator-2"),
 ]
 
@@ -121,11 +125,11 @@ def test_metrics_are_for_those_alone_who_were_named(scrapers):
 
 
 def test_a_certificate_says_when_to_renew_it():
-    item = children.tls_secret(OWNER, {"tls.crt": "eA==", "tls.key": "eA=="}, "2026-05-01T00:00:00Z")
+    item = children.tls_secret(OWNER, {"tls.crt": "eA==", "tls.key": "eA=="}, "2026-05-01T00:00:00Z", "m")
     item["metadata"]["uid"] = "s1"
 
     assert item["type"] == "kubernetes.io/tls"
-    assert view_secret(item).held == {"fedward.io/renew-after": "2026-05-01T00:00:00Z"}
+    assert view_secret(item).held == {"fedward.io/renew-after": "2026-05-01T00:00:00Z", "fedward.io/authority": "m"}
 
 
 def test_an_aggregators_job_and_its_pods_are_recognised_by_owner_family_and_attempt():

@@ -219,12 +219,13 @@ def test_a_child_is_known_by_whose_it_is():
     assert view_child({"metadata": {"uid": "x"}}).family == ("", "")
 
 
-def test_of_a_certificate_it_is_known_when_to_renew_it_and_nothing_else():
+def test_of_a_certificate_it_is_known_when_to_renew_it_and_whose_it_is_and_nothing_else():
     secret = child(data={"tls.key": "c2VjcmV0"})
-    assert view_secret(secret).held == {"fedward.io/renew-after": ""}
+    assert view_secret(secret).held == {"fedward.io/renew-after": "", "fedward.io/authority": ""}
 
-    secret["metadata"]["annotations"] = {"fedward.io/renew-after": "2026-05-01T00:00:00Z"}
-    assert view_secret(secret).held == {"fedward.io/renew-after": "2026-05-01T00:00:00Z"}
+    notes = {"fedward.io/renew-after": "2026-05-01T00:00:00Z", "fedward.io/authority": "0c1d"}
+    secret["metadata"]["annotations"] = {**notes, "another": "note"}
+    assert view_secret(secret).held == notes
 
 
 def test_of_a_service_it_is_known_where_it_leads():
