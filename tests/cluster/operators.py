@@ -118,7 +118,7 @@ class Federation:
         name = self.site_name(site)
         make(self.hub, f"{GROUP}/federatedsites", resource("FederatedSite", name, None, {}))
         make(self.hub, "/api/v1/namespaces", {"metadata": {"name": f"fedward-site-{name}"}})
-        mailbox = yaml.safe_load((ROOT / "operator/rbac/mailbox.yaml").read_text())
+        mailbox = yaml.safe_load((ROOT / "cli/fedward_cli/cluster/rights/mailbox.yaml").read_text())
         grant(self.hub, mailbox, f"site-{name}", f"fedward-site-{name}", self._number)
         make(self.hospital, "/api/v1/namespaces", {"metadata": {"name": name}})
         rights = yaml.safe_load((ROOT / "operator/rbac/site.yaml").read_text())

@@ -32,9 +32,9 @@ class Invitation:
         make(self.plane, "/api/v1/namespaces", {"metadata": {"name": self.mailbox}})
         account = {"metadata": {"name": "fedward-invitation"}}
         make(self.plane, f"/api/v1/namespaces/{self.mailbox}/serviceaccounts", account)
-        text = (ROOT / "operator/rbac/invitation.yaml").read_text().replace("SITE", self.site)
+        text = (ROOT / "cli/fedward_cli/cluster/rights/invitation.yaml").read_text().replace("SITE", self.site)
         role, cluster_role = yaml.safe_load_all(text)
-        mailbox = yaml.safe_load((ROOT / "operator/rbac/mailbox.yaml").read_text())
+        mailbox = yaml.safe_load((ROOT / "cli/fedward_cli/cluster/rights/mailbox.yaml").read_text())
         both = ["fedward-invitation", "fedward-site"]
         self._grant(role, ["fedward-invitation"])
         self._grant(mailbox, ["fedward-site"])
