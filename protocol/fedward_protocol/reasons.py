@@ -12,6 +12,7 @@ class Reason(StrEnum):
     CERTIFICATE_MISSING = "CertificateMissing"
     IDENTITY_MISMATCH = "IdentityMismatch"
     SITE_NOT_IN_PLAN = "SiteNotInPlan"
+    SITE_REVOKED = "SiteRevoked"
     VERSION_UNSUPPORTED = "VersionUnsupported"
     WORK_ORDER_MISSING = "WorkOrderMissing"
     WORK_ORDER_MALFORMED = "WorkOrderMalformed"
@@ -63,6 +64,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.CERTIFICATE_MISSING: "the caller showed no certificate of this federation",
     Reason.IDENTITY_MISMATCH: "the certificate names another identity than the one claimed",
     Reason.SITE_NOT_IN_PLAN: "the site is not one of the job's sites",
+    Reason.SITE_REVOKED: "the site belongs to the federation no more",
     Reason.VERSION_UNSUPPORTED: "the two ends share no protocol version",
     Reason.WORK_ORDER_MISSING: "the trainer showed no work order",
     Reason.WORK_ORDER_MALFORMED: "the work order cannot be read",

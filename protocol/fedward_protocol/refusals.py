@@ -24,6 +24,7 @@ _STATUS = MappingProxyType(
         Reason.WORK_ORDER_EXPIRED: grpc.StatusCode.UNAUTHENTICATED,
         Reason.IDENTITY_MISMATCH: grpc.StatusCode.PERMISSION_DENIED,
         Reason.SITE_NOT_IN_PLAN: grpc.StatusCode.PERMISSION_DENIED,
+        Reason.SITE_REVOKED: grpc.StatusCode.PERMISSION_DENIED,
         Reason.WORK_ORDER_MISMATCH: grpc.StatusCode.PERMISSION_DENIED,
         Reason.PLAN_MISMATCH: grpc.StatusCode.PERMISSION_DENIED,
         Reason.JOB_UNKNOWN: grpc.StatusCode.NOT_FOUND,

@@ -40,6 +40,16 @@ def check_peer(peer: Identity, site: str, plan: Plan) -> None:
         raise RefusedError(Reason.SITE_NOT_IN_PLAN, site)
 
 
+def check_belongs(site: str, state: JobState) -> None:
+    """Check that a site of the plan has not been dismissed.
+
+    Raises:
+        RefusedError: SITE_REVOKED.
+    """
+    if site in state.dismissed_sites:
+        raise RefusedError(Reason.SITE_REVOKED)
+
+
 def check_job(job: pb.JobRef, state: JobState) -> None:
     """Check that a message belongs to this job and to its current attempt.
 
@@ -78,11 +88,12 @@ def check_header(submission: Submission) -> None:
 
 
 def check_open(submission: Submission) -> None:
-    """Check that the update's attempt and round are still open; both may end while its chunks come in.
+    """Check that the site belongs, and attempt and round are open; each of these may end while chunks come in.
 
     Raises:
-        RefusedError: JOB_UNKNOWN, OLD_ATTEMPT, WRONG_ROUND, ROUND_CLOSED, ALREADY_SUBMITTED.
+        RefusedError: SITE_REVOKED, JOB_UNKNOWN, OLD_ATTEMPT, WRONG_ROUND, ROUND_CLOSED, ALREADY_SUBMITTED.
     """
+    check_belongs(submission.header.site, submission.state)
     check_job(submission.header.job, submission.state)
     _check_round(submission)
     _check_first(submission)

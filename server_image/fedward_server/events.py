@@ -96,6 +96,13 @@ class SiteFailed(Event):
     message: str
 
 
+class SiteDismissed(Event):
+    """The federation has revoked a site: it has no part in this job any more, in whatever attempt."""
+
+    kind: Literal["SiteDismissed"] = "SiteDismissed"
+    site: str
+
+
 class TrainingStarted(Event):
     """Enough sites are there: round 1 is open."""
 
@@ -167,6 +174,7 @@ AnyEvent = (
     AttemptStarted
     | SiteJoined
     | SiteFailed
+    | SiteDismissed
     | TrainingStarted
     | UpdateArrived
     | RoundClosed

@@ -34,7 +34,7 @@ def job_status(state: JobState, attendance: Attendance, now: float) -> pb.JobSta
 
 def site_state(state: JobState, attendance: Attendance, name: str) -> str:
     """Say how a site is, in a word of SiteStatus.state."""
-    if state.sites[name].failure is not None:
+    if state.sites[name].reason_gone is not None:
         return "Failed"
     if attendance.of(name).away_since is not None:
         return "Lost" if state.sites[name].cases is not None else "Absent"
@@ -49,7 +49,7 @@ def _site_status(state: JobState, attendance: Attendance, name: str) -> pb.SiteS
         name=name,
         state=site_state(state, attendance, name),
         round=visits.progress.round if visits.progress is not None else state.round,
-        reason=site.failure.reason if site.failure is not None else "",
+        reason=site.reason_gone or "",
         last_seen=visits.seen_at,
         metrics=metrics_map(site.metrics),
         bytes_up=visits.bytes_up,

@@ -953,6 +953,7 @@ class SiteStatus(_message.Message):
     """Absent, Attending, Training, Submitted, Lost, Failed"""
     round: _builtins.int
     reason: _builtins.str
+    """why it has failed; SiteRevoked once it was dismissed"""
     last_seen: _builtins.float
     """Unix seconds"""
     training_cases: _builtins.int
@@ -1089,3 +1090,47 @@ class RoundClosed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RoundClosed: _TypeAlias = RoundClosed  # noqa: Y015
+
+@_typing.final
+class DismissRequest(_message.Message):
+    """---------------------------------------------------------------- Dismiss
+
+    The job's uid is what counts: a dismissal holds for every attempt. Saying it again changes nothing.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___JobRef: ...
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        job: Global___JobRef | None = ...,
+        sites: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "sites", b"sites"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DismissRequest: _TypeAlias = DismissRequest  # noqa: Y015
+
+@_typing.final
+class DismissReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DismissReply: _TypeAlias = DismissReply  # noqa: Y015

@@ -54,6 +54,11 @@ class FederationStub:
                 request_serializer=fedward__protocol_dot_wire_dot_federation__pb2.ObserveRequest.SerializeToString,
                 response_deserializer=fedward__protocol_dot_wire_dot_federation__pb2.Observation.FromString,
                 _registered_method=True)
+        self.Dismiss = channel.unary_unary(
+                '/fedward.v1.Federation/Dismiss',
+                request_serializer=fedward__protocol_dot_wire_dot_federation__pb2.DismissRequest.SerializeToString,
+                response_deserializer=fedward__protocol_dot_wire_dot_federation__pb2.DismissReply.FromString,
+                _registered_method=True)
 
 
 class FederationServicer:
@@ -87,6 +92,13 @@ class FederationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Dismiss(self, request, context):
+        """Sites that the federation has revoked leave the job for good: told by the hub alone, and answered once that is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FederationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +121,11 @@ def add_FederationServicer_to_server(servicer, server):
                     servicer.Observe,
                     request_deserializer=fedward__protocol_dot_wire_dot_federation__pb2.ObserveRequest.FromString,
                     response_serializer=fedward__protocol_dot_wire_dot_federation__pb2.Observation.SerializeToString,
+            ),
+            'Dismiss': grpc.unary_unary_rpc_method_handler(
+                    servicer.Dismiss,
+                    request_deserializer=fedward__protocol_dot_wire_dot_federation__pb2.DismissRequest.FromString,
+                    response_serializer=fedward__protocol_dot_wire_dot_federation__pb2.DismissReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -219,6 +236,33 @@ class Federation:
             '/fedward.v1.Federation/Observe',
             fedward__protocol_dot_wire_dot_federation__pb2.ObserveRequest.SerializeToString,
             fedward__protocol_dot_wire_dot_federation__pb2.Observation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Dismiss(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedward.v1.Federation/Dismiss',
+            fedward__protocol_dot_wire_dot_federation__pb2.DismissRequest.SerializeToString,
+            fedward__protocol_dot_wire_dot_federation__pb2.DismissReply.FromString,
             options,
             channel_credentials,
             insecure,

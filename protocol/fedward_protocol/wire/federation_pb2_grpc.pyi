@@ -41,6 +41,8 @@ class FederationStub:
     """An update: its header, then (once the receiver has said from which offset) its chunks, then a receipt."""
     Observe: _grpc.UnaryStreamMultiCallable[_federation_pb2.ObserveRequest, _federation_pb2.Observation]
     """The job's state and its history, for the hub alone (identity spiffe://<federation>/hub)."""
+    Dismiss: _grpc.UnaryUnaryMultiCallable[_federation_pb2.DismissRequest, _federation_pb2.DismissReply]
+    """Sites that the federation has revoked leave the job for good: told by the hub alone, and answered once that is durable."""
 
 @_typing.type_check_only
 class FederationAsyncStub(FederationStub):
@@ -53,6 +55,8 @@ class FederationAsyncStub(FederationStub):
     """An update: its header, then (once the receiver has said from which offset) its chunks, then a receipt."""
     Observe: _aio.UnaryStreamMultiCallable[_federation_pb2.ObserveRequest, _federation_pb2.Observation]  # type: ignore[assignment]
     """The job's state and its history, for the hub alone (identity spiffe://<federation>/hub)."""
+    Dismiss: _aio.UnaryUnaryMultiCallable[_federation_pb2.DismissRequest, _federation_pb2.DismissReply]  # type: ignore[assignment]
+    """Sites that the federation has revoked leave the job for good: told by the hub alone, and answered once that is durable."""
 
 class FederationServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -86,5 +90,13 @@ class FederationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_federation_pb2.Observation], _abc.AsyncIterator[_federation_pb2.Observation]]:
         """The job's state and its history, for the hub alone (identity spiffe://<federation>/hub)."""
+
+    @_abc_1.abstractmethod
+    def Dismiss(
+        self,
+        request: _federation_pb2.DismissRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.DismissReply, _abc.Awaitable[_federation_pb2.DismissReply]]:
+        """Sites that the federation has revoked leave the job for good: told by the hub alone, and answered once that is durable."""
 
 def add_FederationServicer_to_server(servicer: FederationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,7 +10,7 @@ from fedward_protocol.plan import Rounds
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """Who is expected in a round, who has delivered and when, and who is gone; all times are Unix seconds."""
+    """Who is expected in a round (not who was dismissed), who has delivered and when, and who is gone; Unix seconds."""
 
     expected: frozenset[str]
     arrived: Mapping[str, float]
@@ -45,11 +45,11 @@ def close(attendance: Attendance, rule: Rounds, opened: float, now: float) -> Cl
     """Decide whether the round closes now; a Wait says until when, so that the caller sleeps instead of polling."""
     arrived = attendance.arrived
     missing = attendance.expected - arrived.keys()
-    if not missing:
-        return Close("every site has delivered")
     left = len(attendance.expected - (attendance.failed - arrived.keys()))
     if left < rule.quorum:
         return QuorumLost(left)
+    if not missing:
+        return Close("every site has delivered")
     deadline = opened + rule.deadline_s
     if len(arrived) < rule.quorum:
         return Wait(deadline if now < deadline else None)

@@ -72,7 +72,7 @@ def quorum_reached(state: JobState) -> bool:
 def _decide_start(state: JobState, presence: Presence, now: float) -> Decision:
     if state.latest is None:
         return Wait(None)
-    expected, failed = frozenset(state.plan.sites), frozenset(state.failed_sites)
+    expected, failed = frozenset(state.expected_sites), frozenset(state.failed_sites)
     verdict = start(expected, presence.attending, failed, state.plan.rounds, state.opened_at, now)
     match verdict:
         case Start():
@@ -89,7 +89,7 @@ def _decide_close(state: JobState, presence: Presence, now: float) -> Decision:
     match verdict:
         case Close():
             counted = {site: state.arrivals[site].digest for site in state.plan.sites if site in state.arrivals}
-            missing = tuple(site for site in state.plan.sites if site not in counted)
+            missing = tuple(site for site in state.expected_sites if site not in counted)
             return Happen(
                 events.RoundClosed(at=now, round=state.round, counted=counted, missing=missing, why=verdict.why)
             )
@@ -104,7 +104,7 @@ def _decide_finish(state: JobState, presence: Presence, now: float) -> Decision:
     verdict = finish(attendance, state.plan.rounds, state.opened_at, now)
     match verdict:
         case Finish():
-            missing = tuple(site for site in state.plan.sites if site not in state.evaluations)
+            missing = tuple(site for site in state.expected_sites if site not in state.evaluations)
             return Happen(events.JobCompleted(at=now, missing=missing))
         case Wait():
             return verdict
@@ -115,11 +115,12 @@ def _attendance(state: JobState, arrived: Mapping[str, float], presence: Presenc
     away: dict[str, float] = {}
     for site, since in chain(presence.away.items(), failed.items()):
         away[site] = min(since, away.get(site, since))
-    return Attendance(frozenset(state.plan.sites), arrived, away, frozenset(failed))
+    return Attendance(frozenset(state.expected_sites), arrived, away, frozenset(failed))
 
 
 def _quorum_lost(state: JobState, verdict: QuorumLost, now: float) -> events.JobFailed:
-    names = ", ".join(f"{name} ({site.failure.reason})" for name, site in state.sites.items() if site.failure)
+    gone = ((name, site.reason_gone) for name, site in state.sites.items())
+    names = ", ".join(f"{name} ({reason})" for name, reason in gone if reason is not None)
     message = (
         f"{verdict.left} of {len(state.plan.sites)} sites are left, the quorum is {state.plan.rounds.quorum}: {names}"
     )

@@ -41,7 +41,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """The job has failed."""
+    """The job has failed, or goes on without the site."""
 
     reason: Reason
     message: str
@@ -52,6 +52,8 @@ Instruction = Train | Evaluate | Stay | Finish | Abort
 
 def instruction_for(state: JobState, site: str) -> Instruction:
     """Say what the site should be doing in this state."""
+    if state.sites[site].is_dismissed:
+        return Abort(Reason.SITE_REVOKED, "")
     if state.failure is not None:
         return Abort(state.failure.reason, state.failure.message)
     model = state.latest

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import reduce
 
 from fedward_protocol.plan import Plan
+from fedward_protocol.reasons import Reason
 from fedward_server import events
 from fedward_server.rounds.scoring import is_better, score
 
@@ -29,10 +30,18 @@ class Site:
 
     cases: events.Cases | None = None
     failure: events.SiteFailed | None = None
+    is_dismissed: bool = False
     metrics: Mapping[str, events.Mean] = field(default_factory=dict)
     """Of the last model that it evaluated."""
     receipt: tuple[int, int, bytes] | None = None
     """(attempt, round, digest) of its last update, so that a lost receipt can be given again."""
+
+    @property
+    def reason_gone(self) -> Reason | None:
+        """Why it takes no part any more; None while it does."""
+        if self.is_dismissed:
+            return Reason.SITE_REVOKED
+        return self.failure.reason if self.failure is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,16 @@ class JobState:
     sites: Mapping[str, Site] = field(default_factory=dict)
     failure: events.JobFailed | None = None
     last_event_at: float = 0.0
+
+    @property
+    def dismissed_sites(self) -> frozenset[str]:
+        """The plan's sites that have no part in the job any more."""
+        return frozenset(name for name, site in self.sites.items() if site.is_dismissed)
+
+    @property
+    def expected_sites(self) -> tuple[str, ...]:
+        """The others, in the plan's order."""
+        return tuple(name for name in self.plan.sites if not self.sites[name].is_dismissed)
 
     @property
     def failed_sites(self) -> Mapping[str, float]:
@@ -104,6 +123,8 @@ def apply(state: JobState, event: events.AnyEvent) -> JobState:  # noqa: C901 - 
             return _with_site(state, event.site, replace(state.sites[event.site], cases=event.cases, failure=None))
         case events.SiteFailed():
             return _with_site(state, event.site, replace(state.sites[event.site], failure=event))
+        case events.SiteDismissed():
+            return _dismiss(state, event.site)
         case events.TrainingStarted():
             return replace(state, phase=Phase.TRAINING, round=1, opened_at=event.at)
         case events.UpdateArrived():
@@ -123,6 +144,16 @@ def apply(state: JobState, event: events.AnyEvent) -> JobState:  # noqa: C901 - 
 
 def _with_site(state: JobState, name: str, site: Site) -> JobState:
     return replace(state, sites={**state.sites, name: site})
+
+
+def _dismiss(state: JobState, name: str) -> JobState:
+    """Leave out what a site has delivered, as far as no round has closed with it: what has is in the model already."""
+    state = _with_site(state, name, Site(cases=state.sites[name].cases, is_dismissed=True))
+    evaluations = {site: done for site, done in state.evaluations.items() if site != name}
+    if state.closed is not None:
+        return replace(state, evaluations=evaluations)
+    arrivals = {site: update for site, update in state.arrivals.items() if site != name}
+    return replace(state, arrivals=arrivals, evaluations=evaluations)
 
 
 def _start_attempt(state: JobState, event: events.AttemptStarted) -> JobState:

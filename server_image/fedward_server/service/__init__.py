@@ -12,10 +12,12 @@ import grpc
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.job import Job
 from fedward_server.service.attend import attend
+from fedward_server.service.dismiss import dismiss
 from fedward_server.service.fetch import fetch
 from fedward_server.service.observe import observe
 from fedward_server.service.refusing import Context
 from fedward_server.service.submit import submit
+from fedward_server.service.transferring import transfer
 
 TRANSFERS = 8
 """Streams of models and updates that move at a time in each direction: what bounds the memory, however many sites."""
@@ -45,10 +47,13 @@ class Aggregator:
                 "Observe": grpc.unary_stream_rpc_method_handler(
                     self.observe, pb.ObserveRequest.FromString, pb.Observation.SerializeToString
                 ),
+                "Dismiss": grpc.unary_unary_rpc_method_handler(
+                    self.dismiss, pb.DismissRequest.FromString, pb.DismissReply.SerializeToString
+                ),
             },
         )
 
-    # gRPC takes a call for asynchronous only where the method itself is an async generator.
+    # gRPC takes a call for asynchronous only where the method itself is a coroutine or an async generator.
 
     async def attend(self, request_iterator: object, context: object) -> AsyncIterator[pb.HubMessage]:
         """See `attend`."""
@@ -57,18 +62,15 @@ class Aggregator:
             async for message in answers:
                 yield message
 
-    async def fetch_model(self, request: pb.FetchModelRequest, context: object) -> AsyncIterator[bytes]:
+    async def fetch_model(self, request: pb.FetchModelRequest, context: object) -> None:
         """See `fetch`."""
-        async with aclosing(fetch(self._job, self._downloads, request, cast("Context", context))) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        called = cast("Context", context)
+        await transfer(self._job, "FetchModel", fetch(self._job, self._downloads, request, called), called)
 
-    async def submit_update(self, request_iterator: object, context: object) -> AsyncIterator[pb.UpdateReply]:
+    async def submit_update(self, request_iterator: object, context: object) -> None:
         """See `submit`."""
-        parts = cast("AsyncIterator[pb.UpdatePart]", request_iterator)
-        async with aclosing(submit(self._job, self._uploads, parts, cast("Context", context))) as replies:
-            async for reply in replies:
-                yield reply
+        parts, called = cast("AsyncIterator[pb.UpdatePart]", request_iterator), cast("Context", context)
+        await transfer(self._job, "SubmitUpdate", submit(self._job, self._uploads, parts, called), called)
 
     async def observe(self, request: pb.ObserveRequest, context: object) -> AsyncIterator[pb.Observation]:
         """See `observe`."""
@@ -80,3 +82,7 @@ class Aggregator:
             if self._job.state.is_over:
                 self.was_seen_to_the_end.set()
             self._job.bell.ring()
+
+    async def dismiss(self, request: pb.DismissRequest, context: object) -> pb.DismissReply:
+        """See `dismiss`."""
+        return await dismiss(self._job, request, cast("Context", context))

@@ -11,7 +11,7 @@ from fedward_protocol.refusals import abort, to_message
 from fedward_protocol.versions import SUPPORTED, negotiate
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server import events
-from fedward_server.admission import check_job, check_metrics
+from fedward_server.admission import check_belongs, check_job, check_metrics
 from fedward_server.attendance import HEARTBEAT_S, Session
 from fedward_server.job import Job
 from fedward_server.messages import instruction_message, read_metrics
@@ -53,7 +53,7 @@ async def attend(job: Job, messages: AsyncIterator[pb.SiteMessage], context: Con
         hearing.cancel()
         if job.attendance.of(hello.site).session is session:
             job.attendance.leave(session, job.clock.now())
-            if not job.state.is_over:
+            if not job.state.is_over and hello.site not in job.state.dismissed_sites:
                 job.lost(hello.site)
         job.bell.ring()
 
@@ -71,6 +71,7 @@ def _check_hello(hello: pb.Hello, state: JobState) -> int:
 
 def _joined(hello: pb.Hello, state: JobState, now: float) -> events.SiteJoined | None:
     """Say what a hello changes: nothing, when the site says what it said before."""
+    check_belongs(hello.site, state)
     check_job(hello.job, state)
     cases = events.Cases(training=hello.training_cases, validation=hello.validation_cases, skipped=hello.skipped_cases)
     site = state.sites[hello.site]
@@ -134,6 +135,7 @@ async def _take(job: Job, session: Session, message: pb.SiteMessage) -> None:
 
 def _evaluated(site: str, evaluation: pb.Evaluation, state: JobState, now: float) -> events.SiteEvaluated | None:
     """Say what an evaluation adds: nothing, unless it is this site's first of the last model while that is awaited."""
+    check_belongs(site, state)
     if state.phase is not Phase.EVALUATING or site in state.evaluations:
         return None
     if state.latest is None or evaluation.model_digest != state.latest.digest:
@@ -148,7 +150,7 @@ def _evaluated(site: str, evaluation: pb.Evaluation, state: JobState, now: float
 
 
 def _failed(site: str, failure: pb.Refusal, state: JobState, now: float) -> events.SiteFailed | None:
-    if state.is_over or state.sites[site].failure is not None:
+    if state.is_over or state.sites[site].reason_gone is not None:
         return None
     # A newer site may know reasons that this end does not.
     known = failure.reason in Reason.__members__.values()

@@ -10,7 +10,7 @@ import grpc
 from fedward_protocol.identity import Identity
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.tls import peer_identity
-from fedward_server.admission import check_peer
+from fedward_server.admission import check_belongs, check_peer
 from fedward_server.job import Job
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,10 +33,11 @@ def check_site(job: Job, context: Context, site: str) -> Identity:
     """Give the caller's identity, which must be that of `site`, a site of the plan.
 
     Raises:
-        RefusedError: CERTIFICATE_MISSING, IDENTITY_MISMATCH, SITE_NOT_IN_PLAN.
+        RefusedError: CERTIFICATE_MISSING, IDENTITY_MISMATCH, SITE_NOT_IN_PLAN, SITE_REVOKED.
     """
     peer = peer_identity(context)
     check_peer(peer, site, job.plan)
+    check_belongs(site, job.state)
     return peer
 
 

@@ -36,6 +36,7 @@ steps = st.lists(
         st.tuples(st.just("submit"), site),
         st.tuples(st.just("evaluate"), site),
         st.tuples(st.just("fail"), site),
+        st.tuples(st.just("dismiss"), site),
         st.tuples(st.just("pass"), st.floats(0.1, 60)),
         st.tuples(st.just("attempt"), st.none()),
         st.tuples(st.just("restart"), st.none()),
@@ -73,8 +74,10 @@ class Run:
                     return
         raise AssertionError("the decisions never come to rest")
 
-    def take(self, step, what):
-        if step == "come":
+    def take(self, step, what):  # noqa: C901 - one case for each kind of step
+        if what in self.state.dismissed_sites:
+            pass  # whatever it does, it is refused
+        elif step == "come":
             self.away.pop(what, None)
             cases = events.Cases(training=5, validation=2, skipped=0)
             if self.state.sites[what].cases is None or self.state.sites[what].failure:
@@ -89,6 +92,8 @@ class Run:
             )
         elif step == "fail" and not self.state.is_over and self.state.sites[what].failure is None:
             self.happen(events.SiteFailed(at=self.now, site=what, reason=Reason.TRAINING_FAILED, message=""))
+        elif step == "dismiss":
+            self.happen(events.SiteDismissed(at=self.now, site=what))
         elif step == "pass":
             self.now += what
         elif step == "attempt":
@@ -156,10 +161,11 @@ def test_no_round_closes_below_the_quorum_or_twice_or_counts_a_site_in_two_ways(
     closed = [event for event in run.history if isinstance(event, events.RoundClosed)]
     assert [event.round for event in closed] == list(range(1, len(closed) + 1))
     for event in closed:
-        assert len(event.counted) >= PLAN.rounds.quorum
-        assert set(event.counted) | set(event.missing) == set(SITES)
-        assert not set(event.counted) & set(event.missing)
         before = run.history[: run.history.index(event)]
+        dismissed = {past.site for past in before if isinstance(past, events.SiteDismissed)}
+        assert len(event.counted) >= PLAN.rounds.quorum
+        assert set(event.counted) | set(event.missing) == set(SITES) - dismissed
+        assert not set(event.counted) & set(event.missing)
         attempt = max(past.attempt for past in before if isinstance(past, events.AttemptStarted))
         for name, digest in event.counted.items():
             sent = [
@@ -181,15 +187,17 @@ def test_a_job_ends_well_only_after_all_its_rounds_and_every_site_is_told_how_it
     if run.state.phase is Phase.COMPLETED:
         assert made[-1] == PLAN.rounds.count
         assert run.state.best in [model(number) for number in made]
-        assert all(isinstance(instruction_for(run.state, name), Finish) for name in SITES)
+        assert all(isinstance(instruction_for(run.state, name), Finish) for name in run.state.expected_sites)
     if run.state.phase is Phase.FAILED:
         assert all(isinstance(instruction_for(run.state, name), Abort) for name in SITES)
+    for name in run.state.dismissed_sites:
+        assert instruction_for(run.state, name) == Abort(Reason.SITE_REVOKED, "")
 
 
 @settings(deadline=None)
 @given(steps)
 def test_a_job_whose_sites_all_come_and_answer_always_completes(taken):
-    run = run_of([(step, what) for step, what in taken if step != "fail"])
+    run = run_of([(step, what) for step, what in taken if step not in ("fail", "dismiss")])
     for _ in range(PLAN.rounds.count + 1):
         for name in SITES:
             for step in ("come", "submit", "evaluate"):
@@ -221,6 +229,56 @@ def test_a_round_that_was_closed_is_aggregated_from_its_own_attempt_even_if_a_ne
     assert run.state.kept_rounds == {(1, 1)}
     run.settle()
     assert (run.state.round, run.state.arrivals, run.state.kept_rounds) == (2, {}, {(2, 2)})
+
+
+def test_a_dismissed_site_is_left_out_of_the_open_round_and_no_attempt_lets_it_back_in():
+    run = run_of([*(("come", name) for name in SITES), ("submit", "a"), ("submit", "b"), ("dismiss", "b")])
+    assert (run.state.round, set(run.state.arrivals)) == (1, {"a"})
+    run.take("attempt", None)
+    assert run.state.sites["b"].reason_gone is Reason.SITE_REVOKED
+    for name in "acd":
+        run.take("submit", name)
+    (closed,) = [event for event in run.history if isinstance(event, events.RoundClosed)]
+    assert (set(closed.counted), closed.missing) == ({"a", "c", "d"}, ())
+
+
+def test_a_round_that_was_closed_keeps_the_update_of_a_site_that_is_dismissed_afterwards():
+    run = run_of([("come", name) for name in SITES])
+    for name in SITES:
+        run.happen(run.update(name))
+    closing = decide(run.state, Presence(frozenset(SITES), {}), run.now)
+    assert isinstance(closing, Happen)
+    run.happen(closing.event)
+    run.happen(events.SiteDismissed(at=run.now, site="b"))
+    assert set(run.state.arrivals) == set(SITES)
+    run.settle()
+    assert (run.state.round, run.state.expected_sites) == (2, ("a", "c", "d"))
+
+
+def test_a_job_fails_when_dismissals_leave_no_quorum_even_if_everybody_else_has_delivered():
+    run = run_of([*(("come", name) for name in SITES), ("submit", "a")])
+    for name in "bcd":
+        run.take("dismiss", name)
+    assert run.state.failure.reason is Reason.QUORUM_LOST
+    assert run.state.failure.message == (
+        "1 of 4 sites are left, the quorum is 2: b (SiteRevoked), c (SiteRevoked), d (SiteRevoked)"
+    )
+    assert not any(isinstance(event, events.RoundClosed) for event in run.history)
+    run.take("attempt", None)
+    assert run.state.failure.reason is Reason.QUORUM_LOST
+
+
+def test_what_a_dismissed_site_measured_of_the_last_model_is_forgotten():
+    run = run_of([("come", name) for name in SITES])
+    for _ in range(PLAN.rounds.count):
+        for name in SITES:
+            run.take("submit", name)
+    run.take("evaluate", "a")
+    run.take("dismiss", "a")
+    assert (run.state.evaluations, run.state.sites["a"].metrics) == ({}, {})
+    for name in "bcd":
+        run.take("evaluate", name)
+    assert run.state.phase is Phase.COMPLETED
 
 
 def test_a_job_that_runs_past_its_deadline_fails_however_its_rounds_go():

@@ -66,6 +66,12 @@ def attendance(arrived=None, away=None, failed=()):
             Wait(110),
             id="an update counts, whatever became of its site",
         ),
+        pytest.param(
+            Attendance(frozenset({"east"}), {"east": 1}, {}, frozenset()),
+            2,
+            QuorumLost(1),
+            id="all that are expected have delivered, and dismissals have left too few of them",
+        ),
     ],
 )
 def test_a_round_closes_as_its_rule_says(facts, now, decision):
