@@ -36,7 +36,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- define "fedward.podMetadata" -}}
 labels:
   {{- /* Without the chart's version: a new one alone restarts nobody. */}}
-  {{- $own := merge (omit (include "fedward.labels" . | fromYaml) "helm.sh/chart") (dict "fedward.io/component" (.name | default .component)) }}
+  {{- $own := merge (dict "fedward.io/component" (.name | default .component)) (omit (include "fedward.labels" . | fromYaml) "helm.sh/chart") }}
   {{- merge $own .settings.podLabels | toYaml | nindent 2 }}
 {{- $annotations := dict }}
 {{- with .restartOn }}{{- $_ := set $annotations "fedward.io/checksum" (toJson . | sha256sum) }}{{- end }}
