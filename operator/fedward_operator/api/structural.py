@@ -83,9 +83,18 @@ def _kept(schema: Mapping[str, Any]) -> Schema:
     default = kept.get("default")
     if schema.get("type") == "string" and isinstance(default, str) and _ISO.match(default):
         kept["default"] = show_duration(_ISO_DURATION.validate_python(default))
-    if kept.get("default", 0) is None:
-        del kept["default"]
+    if "default" in kept:
+        kept["default"] = _without_nulls(kept["default"])
+        if kept["default"] is None:
+            del kept["default"]
     return kept
+
+
+def _without_nulls(value: Any) -> Any:
+    # An API server that is asked to apply, rather than to create, takes a null for a value.
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return value
 
 
 def _united(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:

@@ -57,3 +57,10 @@ def test_a_union_says_which_fields_go_with_which_variant():
     assert rule["properties"]["algorithm"]["enum"] == sorted(rule["properties"]["algorithm"]["enum"])
     rules = {each["message"] for each in rule["x-kubernetes-validations"]}
     assert {"byzantine goes with algorithm Krum only", "algorithm NormClippedMean needs maxNorm"} <= rules
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_no_default_holds_a_null_which_an_apply_would_be_refused_for(kind):
+    defaults = {path: schema["default"] for path, schema in fields(schema_of(kind)) if "default" in schema}
+    assert defaults
+    assert not [path for path, default in defaults.items() if isinstance(default, dict) and None in default.values()]
