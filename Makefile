@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down bench wire crds charts lock clean
+.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts lock clean
 
 help:           ## what can be made
 	@sed -n 's/^\([-a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -35,7 +35,7 @@ types: setup
 imports: setup
 	@$(BIN)/lint-imports
 unit: setup
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m 'not process and not cluster'
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m 'not process and not cluster and not e2e'
 process: setup
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m process
 cluster: setup
@@ -47,6 +47,18 @@ kube-up: setup  ## two real clusters without machines, to play with; prints how 
 	@$(BIN)/python -m tests.kube.hand up
 kube-down: setup ## end them
 	@$(BIN)/python -m tests.kube.hand down
+
+nodes:          ## install what real nodes and images take (Debian, as root)
+	@scripts/prepare_nodes.sh
+e2e: setup      ## two real clusters of containers, three hospitals, the charts, one trained model (root; after `make kube nodes`)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -rs -m 'e2e and not faults'
+e2e-all: setup  ## the same, and everything that can go wrong in it
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -rs -m e2e
+
+cluster-demo: setup ## bring up what `make e2e` tests, train on it, and leave it there to look at
+	@$(BIN)/python -m tests.e2e.demo up
+cluster-demo-down: setup ## end it
+	@$(BIN)/python -m tests.e2e.demo down
 
 bench: setup    ## the figures that docs/benchmarks.md promises, measured on this machine
 	@$(BIN)/python -m bench

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.installation import Installation
 from tests.e2e.images import archives
+from tests.e2e.installation import Installation
 from tests.kube.binaries import MISSING, binaries
 
 _NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip")

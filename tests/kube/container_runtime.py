@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.kube.component import Component
 from tests.kube.network import Namespace
@@ -77,6 +79,19 @@ class ContainerRuntime:
         if done.returncode:
             raise RuntimeError(f"{archive}: {done.stderr.strip()}")
 
+    def pid_of(self, pod: Mapping[str, Any]) -> int:
+        """Find the process of a pod's first container.
+
+        Raises:
+            LookupError: it does not run.
+        """
+        found = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+        for line in self._ctr("tasks", "list").stdout.splitlines():
+            task, pid, *_ = line.split()
+            if task == found:
+                return int(pid)
+        raise LookupError(f"{pod['metadata']['name']} does not run")
+
     def pids(self) -> list[int]:
         """Return the ids of its processes."""
         return [self._process.pid] if self._process else []
@@ -85,14 +100,16 @@ class ContainerRuntime:
         """End every container, and it."""
         if self._process is None:
             return
-        for task in self._ctr("tasks", "list", "--quiet").stdout.split():
-            self._ctr("tasks", "kill", "--all", "--signal", "KILL", task)
-        for container in self._ctr("containers", "list", "--quiet").stdout.split():
-            self._ctr("tasks", "delete", "--force", container)
+        self.end_containers()
         self._process.stop()
         self._process = None
         unmount_below(self._state)
         shutil.rmtree(self._state, ignore_errors=True)
+
+    def end_containers(self) -> None:
+        """End every container."""
+        for container in self._ctr("containers", "list", "--quiet").stdout.split():
+            self._ctr("tasks", "delete", "--force", container)
 
     def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["ctr", "--address", str(self.socket), "--namespace", "k8s.io", *arguments]
