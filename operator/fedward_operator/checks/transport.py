@@ -21,7 +21,7 @@ def trust(about: str, server: Server, context: ssl.SSLContext, name: str, then: 
         reason, said = _mistrusted(error, server, name)
         return wrong(about, reason, said, then)
     except (OSError, ProxyRefusedError) as error:
-        said = f"{server.address} ends the connection when {name} is asked for: {error}"
+        said = f"TLS with {server.address} fails when {name} is asked for: {error}"
         return wrong(about, Trouble.TLS_FAILED, said, then)
 
 
