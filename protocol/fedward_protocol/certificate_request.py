@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,12 @@ class CertificateRequest:
     key: ec.EllipticCurvePublicKey
     identity: Identity
     dns_names: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """What two people compare who are to know that they mean the same key."""
+        key = self.key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return f"SHA256:{hashlib.sha256(key).hexdigest()}"
 
 
 def make(identity: Identity, dns_names: Sequence[str]) -> tuple[bytes, bytes]:

@@ -36,7 +36,7 @@ class Invitation:
         self._grant(role, ["fedward-invitation"])
         self._grant(mailbox, ["fedward-site"])
         self._grant(cluster_role, both)
-        self.token = self._token_of("fedward-invitation")
+        self.token = self.invitation_token()
 
     def _grant(self, role, accounts):
         within = "" if role["kind"] == "ClusterRole" else f"/namespaces/{self.mailbox}"
@@ -47,8 +47,9 @@ class Invitation:
         binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": subjects}
         make(self.plane, f"{RBAC}{within}/{role['kind'].lower()}bindings", binding)
 
-    def _token_of(self, account):
-        path = f"/api/v1/namespaces/{self.mailbox}/serviceaccounts/{account}/token"
+    def invitation_token(self):
+        """Make a token as the hub's administrator does."""
+        path = f"/api/v1/namespaces/{self.mailbox}/serviceaccounts/fedward-invitation/token"
         return make(self.plane, path, {"spec": {"expirationSeconds": 600}})["status"]["token"]
 
     def call(self, method, path, body=None, token=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import urllib.error
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -134,3 +135,56 @@ def test_a_certificate_of_a_short_life_is_renewed_again_and_again(federation):
 
     wait_until("three certificates", look, 60, lambda count: count >= 3)
     assert connected(federation, north.site) == [("True", "Heard")]
+
+
+def test_an_invitation_that_a_hospital_has_joined_by_is_worth_nothing_to_whoever_has_a_copy(federation):
+    federation.start_hub()
+    north = Invitation(federation, "north")
+    operator, _ = start_invited(federation, north)
+    wait_until("the invitation is dead", north.own_token, is_it=lambda answer: answer[0] == 401)
+    assert north.ask() == 401
+    operator.kill()
+    before = federation.lease(north.site)
+    federation.restart(operator)
+    wait_until("it beats again", lambda: federation.lease(north.site), is_it=lambda seen: seen > before)
+
+
+def test_a_hospital_whose_operator_dies_after_any_write_while_it_joins_still_joins(federation):
+    federation.start_hub()
+    north = Invitation(federation, "north")
+    operator, _ = start_invited(federation, north)
+    operator.kill()
+
+    def ends_or_joins(operator):
+        return operator.process.poll() is not None or connected(federation, north.site) == [("True", "Heard")]
+
+    number = 0
+    while connected(federation, north.site) != [("True", "Heard")]:
+        number += 1
+        operator = federation.restart(operator, ("after", number))
+        wait_until("it dies, or has joined", lambda operator=operator: ends_or_joins(operator))
+        if operator.process.poll() is None:
+            operator.kill()
+    assert number > 8, "it died at every write of its way in"
+    federation.restart(operator)
+    wait_until("the invitation is dead", north.own_token, is_it=lambda answer: answer[0] == 401)
+
+
+def test_a_hospital_that_was_invited_again_comes_back_by_the_new_invitation_without_a_restart(federation):
+    federation.start_hub()
+    north = Invitation(federation, "north")
+    _, file = start_invited(federation, north)
+    wait_until("the invitation is dead", north.own_token, is_it=lambda answer: answer[0] == 401)
+    accounts = f"/api/v1/namespaces/{north.mailbox}/serviceaccounts"
+    federation.hub.request("DELETE", f"{accounts}/fedward-site")
+    before = wait_until("it is not heard", lambda: lease_at_rest(federation, north.site), 60)
+    federation.hub.request("POST", accounts, {"metadata": {"name": "fedward-invitation"}})
+    north.token = north.invitation_token()
+    file.write_text(north.token)
+    wait_until("it beats again", lambda: federation.lease(north.site), is_it=lambda seen: seen > before)
+
+
+def lease_at_rest(federation, name):
+    """Say when a site was heard last, if that is longer ago than it is silent between two heartbeats."""
+    heard = federation.lease(name)
+    return heard if datetime.now(UTC) - datetime.fromisoformat(heard) > timedelta(seconds=12) else None

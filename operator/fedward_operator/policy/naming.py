@@ -31,6 +31,9 @@ RENEW_AFTER = "fedward.io/renew-after"
 AUTHORITY = "fedward.io/authority"
 """Whom to believe, as a mark: on an aggregator's certificate, and where the hub writes it on a site's heartbeat."""
 
+BELIEVED = "fedward.io/believed"
+"""Whom a site does believe, as a mark: where it answers that."""
+
 
 def mailbox(site: str) -> str:
     """Name the hub's namespace in which a site finds what it is asked."""

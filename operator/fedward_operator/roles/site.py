@@ -145,7 +145,7 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
 
         async def beat() -> None:
             await belonging.joined.wait()
-            await Heartbeat(hub, settings.site, site.policy, inspector.cases, now).run()
+            await Heartbeat(hub, settings.site, site.policy, inspector.cases, belonging, now).run()
 
         metrics.watch_queues(
             lambda: [

@@ -31,6 +31,22 @@ class Belonging:
         self._way, self._manager, self._meter = way, manager, meter
         self.hub = self._as(way.shown() if isinstance(way, HubDoor) else way)
         self.joined = asyncio.Event()
+        self._membership: Membership | None = None
+
+    @property
+    def believed(self) -> str:
+        """The mark of whom the site believes in the federation; empty where that is not ours to know."""
+        return self._membership.believed if self._membership else ""
+
+    def hear(self, authority: str) -> None:
+        """Take in the mark of whom the hub wants to be believed; empty where it has not said."""
+        if self._membership:
+            self._membership.hear(authority)
+
+    def refused(self) -> None:
+        """Take in that the hub does not take our token."""
+        if self._membership:
+            self._membership.refused()
 
     async def keep(self, keepsakes: Keepsakes, settings: SiteSettings, now: Callable[[], datetime]) -> None:
         """Join and stay, for ever."""
@@ -39,7 +55,7 @@ class Belonging:
             await asyncio.Event().wait()
             return
         door = self._way
-        membership = Membership(
+        self._membership = Membership(
             keepsakes,
             lambda token: self._as(door.showing(token)),
             settings,
@@ -48,7 +64,7 @@ class Belonging:
             self._renewed,
             now,
         )
-        await membership.keep()
+        await self._membership.keep()
 
     def _as(self, access: Access) -> Client:
         return Client(access, self._manager, self._meter)

@@ -1,4 +1,7 @@
-"""Tells the hub that the site can be reached, and what it offers: a Lease in its mailbox, renewed every few seconds."""
+"""Tells the hub that the site can be reached, and what it offers: a Lease in its mailbox, renewed every few seconds.
+
+The Lease that comes back says whom the hub wants to be believed.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from fedward_operator.kube import kinds
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError, UnavailableError
 from fedward_operator.policy import naming
+from fedward_operator.site.belonging import Belonging
 
 _log = logging.getLogger(__name__)
 
@@ -43,20 +47,25 @@ class Heartbeat:
         site: str,
         policy: Callable[[], SitePolicySpec | None],
         cases: Callable[[], Mapping[str, int]],
+        belonging: Belonging,
         now: Callable[[], datetime],
     ) -> None:
         """Make one; `cases` says how many there are in each dataset that was inspected."""
         self._hub, self._site, self._policy, self._cases, self._now = hub, site, policy, cases, now
+        self._belonging = belonging
 
     async def run(self) -> None:
         """Renew until cancelled; a hub that is away is tried again the next time."""
         failures = 0
         while True:
             try:
-                await self._hub.apply(kinds.LEASE, self._lease())
+                lease = await self._hub.apply(kinds.LEASE, self._lease())
+                self._belonging.hear((lease["metadata"].get("annotations") or {}).get(naming.AUTHORITY, ""))
                 failures = 0
             except (ApiError, UnavailableError) as error:
                 failures += 1
+                if isinstance(error, ApiError) and error.code == 401:
+                    self._belonging.refused()
                 if failures == 1 or failures % 60 == 0:
                     _log.warning("the hub does not hear us", extra={"error": str(error), "tries": failures})
             await asyncio.sleep(PERIOD_S)
@@ -70,7 +79,10 @@ class Heartbeat:
                 "namespace": naming.mailbox(self._site),
                 "name": naming.HEARTBEAT,
                 "labels": {naming.LABEL_COMPONENT: "site"},
-                "annotations": {naming.OFFER: json.dumps(offer, separators=(",", ":"))},
+                "annotations": {
+                    naming.OFFER: json.dumps(offer, separators=(",", ":")),
+                    naming.BELIEVED: self._belonging.believed,
+                },
             },
             "spec": {
                 "holderIdentity": self._site,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import re
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from fedward_operator.kube import kinds
 from fedward_operator.kube.client import Client, Object
 from fedward_operator.kube.errors import ApiError, UnavailableError
 from fedward_operator.policy import naming
-from fedward_operator.policy.joining import renewal
-from fedward_operator.policy.joining.naming import MEMBER, SIGNER, certificate_request
+from fedward_operator.policy.joining import renewal, trust
+from fedward_operator.policy.joining.naming import INVITATION, MEMBER, SIGNER, certificate_request
 from fedward_operator.site.keepsakes import ACCESS, CERTIFICATE, REQUEST, Keepsakes
 from fedward_operator.site.settings import SiteSettings
 from fedward_protocol import certificate_request as pkcs10
@@ -62,6 +63,20 @@ class Membership:
     ) -> None:
         self._keepsakes, self._hub_as, self._settings, self._now = keepsakes, hub_as, settings, now
         self._invitation, self._token_file, self._renewed = invitation, token_file, renewed
+        self.believed = ""
+        self._told = self._followed = ""
+        self._news = asyncio.Event()
+        self._used_up = ""
+
+    def hear(self, authority: str) -> None:
+        """Take in the mark of whom the hub wants to be believed; another one than ours is fetched at once."""
+        self._told = authority
+        if self._is_behind():
+            self._news.set()
+
+    def refused(self) -> None:
+        """Take in that the hub does not take our token: there may be another invitation by now."""
+        self._news.set()
 
     async def join(self) -> None:
         """Return once the site holds its token and its certificate; what is in the way is tried again."""
@@ -80,7 +95,10 @@ class Membership:
         """Renew in time, for ever."""
         while True:
             await self.join()
-            await asyncio.sleep(await self._pause_s())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(await self._pause_s()):
+                    await self._news.wait()
+            self._news.clear()
 
     async def renew(self) -> None:
         """Renew what is due, and join where there is nothing yet.
@@ -104,8 +122,7 @@ class Membership:
 
     async def _renew_with(self, token: str, *, is_member: bool) -> None:
         async with self._hub_as(token) as hub:
-            held = (await self._keepsakes.read(CERTIFICATE)).get("tls.crt")
-            if not is_member or held is None or self._now() >= renewal.of_certificate(held).renew_at():
+            if not is_member or await self._is_due():
                 await self._certify(hub)
             if not is_member or self._now() >= renewal.of_token(token).renew_at():
                 token = await hub.token(naming.mailbox(self._settings.site), MEMBER, _TOKEN_S)
@@ -114,8 +131,37 @@ class Membership:
         if self._token_file.read_text() != token:
             self._token_file.write_text(token)
             self._renewed()
+        await self._use_up(token)
+
+    async def _is_due(self) -> bool:
+        held = await self._keepsakes.read(CERTIFICATE)
+        if "tls.crt" not in held:
+            return True
+        self.believed = trust.mark(held.get("ca.crt", b""))
+        return self._is_behind() or self._now() >= renewal.of_certificate(held["tls.crt"]).renew_at()
+
+    def _is_behind(self) -> bool:
+        # Once for each word of the hub's: if its answer is another, asking again would not change that.
+        return self._told not in ("", self.believed, self._followed)
+
+    async def _use_up(self, token: str) -> None:
+        """End the invitation by which the site came, by its own token: from then on a copy of it is worth nothing."""
+        invitation = self._invitation.read_text().strip() if self._invitation.exists() else ""
+        if invitation in ("", self._used_up):
+            return
+        try:
+            async with self._hub_as(token) as hub:
+                account = renewal.account_of(invitation)
+                await hub.delete(kinds.SERVICE_ACCOUNT, naming.mailbox(self._settings.site), INVITATION, account)
+            _log.info("the invitation is used up")
+        except (ApiError, ValueError) as error:
+            if isinstance(error, ApiError) and error.code != 403:
+                raise
+            _log.warning("the invitation cannot be ended, and dies when its time is over", extra={"why": str(error)})
+        self._used_up = invitation
 
     async def _certify(self, hub: Client) -> None:
+        told = self._told
         key, request = await self._request()
         chain = _CERTIFICATES.findall(await self._signed(hub, request))
         if len(chain) < 2:
@@ -123,6 +169,7 @@ class Membership:
         trusted = b"".join(chain[1:])
         await self._keepsakes.write(CERTIFICATE, {"tls.crt": chain[0], "tls.key": key, "ca.crt": trusted})
         await self._keepsakes.publish(self._settings.gateway_ca, {"ca.crt": trusted.decode()})
+        self.believed, self._followed = trust.mark(trusted), told
         await self._keepsakes.write(REQUEST, {})
         await hub.delete(kinds.CERTIFICATE_REQUEST, None, certificate_request(self._settings.site))
         _log.info("the site's certificate is new")
@@ -136,6 +183,7 @@ class Membership:
         identity = Identity(settings.federation, "site", settings.site)
         key, request = pkcs10.make(identity, [gateway_name(settings.site, settings.federation)])
         await self._keepsakes.write(REQUEST, {"tls.key": key, "request": request})
+        _log.info("the site asks for its certificate", extra={"key": pkcs10.read(request).fingerprint})
         return key, request
 
     async def _signed(self, hub: Client, request: bytes) -> bytes:

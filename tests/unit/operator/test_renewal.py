@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedward_operator.policy.joining.renewal import Life, of_certificate, of_token
+from fedward_operator.policy.joining.renewal import Life, account_of, of_certificate, of_token
 from fedward_protocol.identity import Identity
 from fedward_protocol.pki import Authority
 
@@ -33,6 +33,14 @@ def test_a_token_is_renewed_at_two_thirds_of_its_life():
     assert life.renew_at() == NOON + timedelta(hours=16)
     assert not life.is_over(NOON + timedelta(hours=23.9))
     assert life.is_over(NOON + timedelta(hours=24))
+
+
+def test_a_token_says_which_account_it_dies_with():
+    assert account_of(token({"kubernetes.io": {"serviceaccount": {"name": "fedward-site", "uid": "0c1d"}}})) == "0c1d"
+    for other in ("", "secret", "a.secret.c", token([]), token({"kubernetes.io": {}}), token(None)):
+        with pytest.raises(ValueError, match="no token of a service account") as error:
+            account_of(other)
+        assert "secret" not in str(error.value)
 
 
 def test_a_certificate_is_renewed_at_two_thirds_of_its_life():

@@ -8,7 +8,7 @@ SIGNER = "fedward.io/site"
 """Signer name of a site's CertificateSigningRequests."""
 
 INVITATION = "fedward-invitation"
-"""ServiceAccount of an invitation's token, and the Secret that the token dies with."""
+"""ServiceAccount of an invitation's token; the token dies with it."""
 
 MEMBER = "fedward-site"
 """ServiceAccount of a site that has joined; there from its approval until it is revoked."""

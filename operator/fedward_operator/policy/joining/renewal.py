@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from cryptography import x509
 
@@ -33,12 +34,28 @@ def of_token(token: str) -> Life:
         ValueError: it is none.
     """
     try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = _claims(token)
         return Life(*(datetime.fromtimestamp(claims[name], UTC) for name in ("iat", "exp")))
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, OSError, RecursionError):
         # Without its cause: a token is not for a log.
         raise ValueError("it is no token of a service account") from None
+
+
+def account_of(token: str) -> str:
+    """Read the uid of the service account that a token is of; the token dies with it.
+
+    Raises:
+        ValueError: it is no such token.
+    """
+    try:
+        return str(_claims(token)["kubernetes.io"]["serviceaccount"]["uid"])
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        raise ValueError("it is no token of a service account") from None
+
+
+def _claims(token: str) -> Any:
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
 def of_certificate(pem: bytes) -> Life:
