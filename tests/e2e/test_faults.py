@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.installation import RESEARCH, ended, pods, volume
 from tests.kube.waiting import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(1800)]
 
 _numbers = itertools.count(1)
 ROUNDS = {"count": 3, "quorum": "66%", "minSites": 2, "deadline": "3m", "grace": "10s"}

@@ -107,9 +107,14 @@ class ContainerRuntime:
         shutil.rmtree(self._state, ignore_errors=True)
 
     def end_containers(self) -> None:
-        """End every container."""
+        """End every container, and remove the network of every pod."""
+        networks: set[Path] = set()
         for container in self._ctr("containers", "list", "--quiet").stdout.split():
+            namespaces = json.loads(self._ctr("containers", "info", container).stdout)["Spec"]["linux"]["namespaces"]
+            networks |= {Path(each["path"]) for each in namespaces if each["type"] == "network" and "path" in each}
             self._ctr("tasks", "delete", "--force", container)
+        for network in networks:
+            subprocess.run(["ip", "netns", "delete", network.name], capture_output=True)
 
     def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["ctr", "--address", str(self.socket), "--namespace", "k8s.io", *arguments]
