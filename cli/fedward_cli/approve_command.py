@@ -1,27 +1,17 @@
-"""`fedward approve`: a person of the hospital says yes to exactly what a SiteJob asks.
-
-It works through `kubectl`, so that whatever way of logging in is set up there works here too.
-"""
+"""`fedward approve`: a person of the hospital says yes to exactly what a SiteJob asks."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
+from fedward_cli.cluster.kubectl import ClusterError, Kubectl, kubectl, within
 from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.policy.admission.approval import approval_digest
 from fedward_operator.policy.naming import APPROVED
-
-Kubectl = Callable[[Sequence[str]], str]
-
-
-class ApproveError(Exception):
-    """It could not be approved; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +36,13 @@ class Request:
         return "\n".join([self.name, *(f"  {name:<9} {text}" for name, text in lines.items())])
 
 
-def kubectl(arguments: Sequence[str]) -> str:
-    """Run kubectl.
-
-    Raises:
-        ApproveError: it is not there, or says no; its words are passed on.
-    """
-    try:
-        done = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    except FileNotFoundError as error:
-        raise ApproveError("approving needs kubectl on the PATH, set up for the hospital's cluster") from error
-    if done.returncode:
-        raise ApproveError(done.stderr.strip() or f"kubectl ended with {done.returncode}")
-    return done.stdout
-
-
 def waiting(namespace: str | None, run: Kubectl = kubectl) -> list[Request]:
     """Return what waits for an approval in a namespace (kubectl's own where None).
 
     Raises:
-        ApproveError: kubectl says no.
+        ClusterError: kubectl says no.
     """
-    found = json.loads(run(["get", "sitejobs.fedward.io", "-o", "json", *_within(namespace)]))
+    found = json.loads(run(["get", "sitejobs.fedward.io", "-o", "json", *within(namespace)]))
     waits = [item for item in found["items"] if _reason(item) == "ApprovalPending"]
     return [_request(item) for item in waits]
 
@@ -76,23 +51,19 @@ def find(name: str, namespace: str | None, run: Kubectl = kubectl) -> Request:
     """Return one SiteJob as a person has to see it.
 
     Raises:
-        ApproveError: there is none, or kubectl says no.
+        ClusterError: there is none, or kubectl says no.
     """
-    return _request(json.loads(run(["get", "sitejobs.fedward.io", name, "-o", "json", *_within(namespace)])))
+    return _request(json.loads(run(["get", "sitejobs.fedward.io", name, "-o", "json", *within(namespace)])))
 
 
 def approve(request: Request, namespace: str | None, run: Kubectl = kubectl) -> None:
     """Write down that what was seen is approved; if it has changed since, the operator asks again.
 
     Raises:
-        ApproveError: kubectl says no.
+        ClusterError: kubectl says no.
     """
     note = f"{APPROVED}={request.digest}"
-    run(["annotate", "sitejobs.fedward.io", request.name, note, "--overwrite", *_within(namespace)])
-
-
-def _within(namespace: str | None) -> list[str]:
-    return ["--namespace", namespace] if namespace else []
+    run(["annotate", "sitejobs.fedward.io", request.name, note, "--overwrite", *within(namespace)])
 
 
 def _reason(item: dict[str, Any]) -> str:
@@ -104,7 +75,7 @@ def _request(item: dict[str, Any]) -> Request:
     try:
         spec = SiteJobSpec.model_validate(item["spec"])
     except (KeyError, ValidationError) as error:
-        raise ApproveError(f"{item['metadata']['name']} is of a version that this command cannot read") from error
+        raise ClusterError(f"{item['metadata']['name']} is of a version that this command cannot read") from error
     digest = approval_digest(spec)
     approved = item["metadata"].get("annotations", {}).get(APPROVED) == digest
     return Request(item["metadata"]["name"], spec, digest, approved)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, Protocol, TypeVar
 
 import typer
 
@@ -24,12 +26,27 @@ app = typer.Typer(
 )
 audit = typer.Typer(no_args_is_help=True, help="Read what left a hospital.")
 app.add_typer(audit, name="audit")
+authority = typer.Typer(no_args_is_help=True, help="Look after the federation's authority, at the hub.")
+app.add_typer(authority, name="authority")
+revoke = typer.Typer(no_args_is_help=True, help="Take back, at the hub, what was given.")
+app.add_typer(revoke, name="revoke")
+
+
+class Approval(StrEnum):
+    """Whether an invitation is enough to join."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
 
 File = Annotated[Path, typer.Argument(help="FederatedJob, FederatedSite and SitePolicy documents (YAML).")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the job's spec: --set rounds.count=5"),
 ]
+
+HubNamespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the hub's release.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -47,30 +64,132 @@ def _root(
 
 @app.command()
 def approve(
-    name: Annotated[str | None, typer.Argument(help="The SiteJob; what waits is listed where left out.")] = None,
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="The site's namespace.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="SITEJOB | site", help="What waits is listed where no name is given.")
+    ] = None,
+    site: Annotated[str | None, typer.Argument(metavar="NAME", help="The site's, after the word site.")] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="The SiteJob's namespace.")] = None,
+    yes: Yes = False,
 ) -> None:
-    """Approve what a job would run at this hospital (SitePolicy with approval: manual)."""
-    from fedward_cli import approve_command
+    """Approve what a job would run at this hospital (SitePolicy with approval: manual).
 
-    try:
-        if name is None:
-            waiting = approve_command.waiting(namespace)
-            typer.echo("\n".join(map(str, waiting)) or "Nothing waits for an approval.")
-            return
-        request = approve_command.find(name, namespace)
-        typer.echo(str(request))
-        if request.is_approved:
-            typer.echo("Approved already.")
-            return
-        if not yes and not typer.confirm("Approve?"):
-            raise typer.Exit(FAILED)
-        approve_command.approve(request, namespace)
-    except approve_command.ApproveError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(BAD_INPUT) from error
+    At the hub, "fedward approve site NAME" lets in a hospital that was invited with approval: manual.
+    """
+    from fedward_cli import approve_command
+    from fedward_cli.cluster import approve_site
+
+    if name == "site":
+        requests: Sequence[approve_site.Waiting] = [approve_site.request_of(site)] if site else approve_site.waiting()
+        _approve(requests, site is None, yes, approve_site.approve)
+    elif site is not None:
+        _reject(f'"{name} {site}" is not to be approved: name one SiteJob, or say site NAME')
+    else:
+        jobs = approve_command.waiting(namespace) if name is None else [approve_command.find(name, namespace)]
+        _approve(jobs, name is None, yes, lambda request: approve_command.approve(request, namespace))
+
+
+class _Approvable(Protocol):
+    @property
+    def is_approved(self) -> bool: ...
+
+
+_Request = TypeVar("_Request", bound=_Approvable)
+
+
+def _approve(requests: Sequence[_Request], is_list: bool, yes: bool, approve: Callable[[_Request], None]) -> None:
+    typer.echo("\n".join(map(str, requests)) or "Nothing waits for an approval.")
+    if is_list:
+        return
+    (request,) = requests
+    if request.is_approved:
+        typer.echo("Approved already.")
+        return
+    _ask("Approve?", yes)
+    approve(request)
     typer.echo("Approved.")
+
+
+@app.command()
+def invite(
+    site: Annotated[str, typer.Argument(help="Its name in the federation.")],
+    display_name: Annotated[str | None, typer.Option(help="The hospital's name, for people.")] = None,
+    approval: Annotated[
+        Approval | None, typer.Option(help="Whether a person has to let it in.  [default: automatic]")
+    ] = None,
+    expires: Annotated[str, typer.Option(help="When the invitation dies unused.")] = "7d",
+    namespace: HubNamespace = "fedward",
+) -> None:
+    """Invite a hospital to the hub; prints the values of its chart, which hold a secret that is good once."""
+    from fedward_cli.cluster.invite import invite
+
+    made = invite(site, namespace, expires, display_name, approval.value if approval else None)
+    typer.echo(made.values(), nl=False)
+    notes = [
+        f"{site} is invited; the invitation is good once, until {made.expires}. Any earlier one is dead.",
+        "Hand the file over so that nobody else reads it. The hospital then installs, with its own policy:",
+        f"  helm install fedward-site charts/fedward-site -n fedward --create-namespace -f {site}.yaml",
+        *([f"and then waits for: fedward approve site {site}"] if made.is_manual else []),
+    ]
+    typer.echo("\n".join(notes), err=True)
+
+
+@revoke.command("site")
+def _revoke_site(name: Annotated[str, typer.Argument(help="Its name in the federation.")], yes: Yes = False) -> None:
+    """Revoke a site: it belongs to the federation no more."""
+    from fedward_cli.cluster.revoke import jobs_of, revoke
+
+    jobs = jobs_of(name)
+    typer.echo(f"{name} takes part in {', '.join(jobs)}" if jobs else f"{name} takes part in no job.")
+    _ask(f"Revoke {name}?", yes)
+    revoke(name)
+    typer.echo(
+        f"{name} is revoked. Within seconds its tokens are dead, and it is dismissed from the jobs that run;\n"
+        "it gets no certificate any more. Jobs go on without it, or fail where their quorum needs it."
+    )
+
+
+@app.command()
+def backup(namespace: HubNamespace = "fedward") -> None:
+    """Print what a lost hub is made again from: the authority with its key, the sites, the jobs that have not ended."""
+    from fedward_cli.cluster.backup import backup
+
+    typer.echo(backup(namespace), nl=False)
+    typer.echo("This holds the key of the federation's authority: keep it as you keep that.", err=True)
+
+
+@authority.command("show")
+def _show_authority(namespace: HubNamespace = "fedward") -> None:
+    """Say who signs for the federation, whom it believes, and which sites do not know yet."""
+    from datetime import UTC, datetime
+
+    from fedward_cli.cluster.authority import look
+
+    typer.echo("\n".join(look(namespace, datetime.now(UTC)).lines()))
+
+
+@authority.command()
+def rotate(
+    namespace: HubNamespace = "fedward",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also where not everybody knows of the last step.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Take the next of three steps by which a new authority takes over from the old; no job notices.
+
+    Run it three times: the new one is believed; it signs; the old one is believed no more.
+    """
+    from datetime import UTC, datetime
+
+    from fedward_cli.cluster.authority import look, take_step
+
+    state = look(namespace, datetime.now(UTC))
+    typer.echo("\n".join(state.lines()))
+    why = state.obstacle(datetime.now(UTC))
+    if why and not anyway:
+        typer.echo(f"error: {why}", err=True)
+        raise typer.Exit(FAILED)
+    _ask(f"Next: {state.next.step.value}. Go on?", yes)
+    take_step(state, datetime.now(UTC))
+    typer.echo(f"Done: {state.next.step.value}.")
 
 
 @app.command()
@@ -177,6 +296,11 @@ def _view() -> View:
     return Drawn(console) if console.is_terminal else Lines(lambda line: print(line, flush=True))  # noqa: T201
 
 
+def _ask(question: str, yes: bool) -> None:
+    if not yes and not typer.confirm(question):
+        raise typer.Exit(FAILED)
+
+
 def _reject(message: str) -> NoReturn:
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(BAD_INPUT)
@@ -184,6 +308,7 @@ def _reject(message: str) -> NoReturn:
 
 def main() -> None:
     """Run the command; what goes wrong with the input is said on stderr, without a traceback."""
+    from fedward_cli.cluster.kubectl import ClusterError
     from fedward_cli.problems import InputError
     from fedward_protocol.reasons import RefusedError
 
@@ -192,6 +317,9 @@ def main() -> None:
     except InputError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
+        sys.exit(BAD_INPUT)
+    except ClusterError as error:
+        typer.echo(f"error: {error}", err=True)
         sys.exit(BAD_INPUT)
     except (OSError, RefusedError) as error:
         typer.echo(f"error: {error}", err=True)

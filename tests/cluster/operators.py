@@ -90,7 +90,7 @@ class Federation:
     def __init__(self, hub: ControlPlane, hospital: ControlPlane, folder: Path, number: int) -> None:
         self.hub, self.hospital, self.folder = hub, hospital, folder
         self.namespace, self.system = f"research-{number}", f"{HUB_NAMESPACE}-{number}"
-        self._number = number
+        self.number = number
         self.running: list[Operator] = []
         self._authority = folder / "authority"
         self._authority.mkdir()
@@ -111,7 +111,7 @@ class Federation:
 
     def site_name(self, site: str) -> str:
         """Name a site so that no other test has one of that name."""
-        return f"{site}-{self._number}"
+        return f"{site}-{self.number}"
 
     def invite(self, site: str, policy: dict | None = None) -> str:
         """Make a FederatedSite, its mailbox and its rights, and the hospital's namespace; return its name."""
@@ -119,10 +119,10 @@ class Federation:
         make(self.hub, f"{GROUP}/federatedsites", resource("FederatedSite", name, None, {}))
         make(self.hub, "/api/v1/namespaces", {"metadata": {"name": f"fedward-site-{name}"}})
         mailbox = yaml.safe_load((ROOT / "cli/fedward_cli/cluster/rights/mailbox.yaml").read_text())
-        grant(self.hub, mailbox, f"site-{name}", f"fedward-site-{name}", self._number)
+        grant(self.hub, mailbox, f"site-{name}", f"fedward-site-{name}", self.number)
         make(self.hospital, "/api/v1/namespaces", {"metadata": {"name": name}})
         rights = yaml.safe_load((ROOT / "operator/rbac/site.yaml").read_text())
-        grant(self.hospital, rights, f"operator-{name}", name, self._number)
+        grant(self.hospital, rights, f"operator-{name}", name, self.number)
         if policy is not None:
             make(self.hospital, f"{GROUP}/namespaces/{name}/sitepolicies", resource("SitePolicy", name, name, policy))
         make_volume(self.hospital, name, "scans")
@@ -131,13 +131,19 @@ class Federation:
         make(self.hospital, claims, {"metadata": {"name": "scans"}, "spec": spec})
         return name
 
-    def start_hub(self, crash: tuple[str, int] | None = None, more: Sequence[str] = ()) -> Operator:
-        """Start an operator in the hub role; one with `crash` dies before or after its n-th write."""
+    def start_hub(
+        self, crash: tuple[str, int] | None = None, more: Sequence[str] = (), authority: Sequence[str] = ()
+    ) -> Operator:
+        """Start an operator in the hub role; one with `crash` dies before or after its n-th write.
+
+        Its authority is read from a folder, unless `authority` are other arguments for it.
+        """
+        made = authority or [f"--authority={self._authority}"]
         return self._start(
             f"hub-{len(self.running)}",
             [
                 *("hub", f"--kubeconfig={self.hub.kubeconfig(self.hub_user)}", f"--namespace={self.system}"),
-                *(f"--federation={FEDERATION}", "--door=hub.example.org:443", f"--authority={self._authority}"),
+                *(f"--federation={FEDERATION}", "--door=hub.example.org:443", *made),
                 *("--aggregator-image=example.org/aggregator:1", "--trainer-image=example.org/trainer:1"),
                 *more,
             ],
