@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from fedward_operator.api.job import FederatedJobSpec, FederatedJobStatus
 from fedward_operator.api.meta import API_VERSION
-from fedward_operator.api.policy import SitePolicySpec, SitePolicyStatus
+from fedward_operator.api.policy import SLICED, SitePolicySpec, SitePolicyStatus
 from fedward_operator.api.site import FederatedSiteSpec, FederatedSiteStatus
 from fedward_operator.api.site_job import SiteJobSpec, SiteJobStatus
 from fedward_operator.api.structural import Schema, structural
@@ -167,6 +167,12 @@ KINDS = (
                 (
                     _ONE_OF.format("hostPath", "persistentVolumeClaim"),
                     'needs exactly one of "hostPath" and "persistentVolumeClaim"',
+                ),
+            ),
+            "spec.gpus": (
+                (
+                    f"!has(self.migProfile) || self.resource in {list(SLICED)}",
+                    f"migProfile goes with the resource {' or '.join(SLICED)} only",
                 ),
             ),
         },

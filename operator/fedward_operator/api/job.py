@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
-from fedward_operator.api.scalars import Duration, LabelKey, Labels, LabelValue, PositiveDuration, Quantity, Quorum
+from fedward_operator.api.scalars import (
+    Duration,
+    ExtendedResource,
+    LabelKey,
+    Labels,
+    LabelValue,
+    PositiveDuration,
+    Quantity,
+    Quorum,
+)
 from fedward_operator.api.status import CamelCase, Conditions, Sentence, Sha256, Timestamp, keyed_by
 from fedward_protocol.metric_names import MOST_METRICS
 from fedward_protocol.plan import (
@@ -96,7 +105,10 @@ class RoundsSpec(Resource):
 class Gpu(Resource):
     """The accelerators of one trainer."""
 
-    resource: Annotated[LabelKey, Field(description="Name of the extended resource")] = "nvidia.com/gpu"
+    resource: Annotated[
+        ExtendedResource,
+        Field(description="Name of the extended resource; a site's policy says what it is called there"),
+    ] = "nvidia.com/gpu"
     count: Annotated[int, Field(ge=0, le=16, description="How many")] = 1
 
 

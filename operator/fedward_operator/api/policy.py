@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from fedward_operator.api.job import ConfigMapName, Toleration
 from fedward_operator.api.meta import ApiVersion, Metadata, Resource
-from fedward_operator.api.scalars import LabelKey, Labels, Quantity
+from fedward_operator.api.scalars import ExtendedResource, Labels, Quantity
 from fedward_operator.api.status import CamelCase, Conditions, Sentence, Timestamp, keyed_by
 from fedward_protocol.inspection import Count, Problem
 from fedward_protocol.plan import Filter, Name
@@ -90,17 +90,25 @@ class PrivacyFloor(Resource):
     budget: Annotated[Budget, Field(description="For each dataset; nothing leaves once it is spent")] | None = None
 
 
+SLICED = ("nvidia.com/gpu", "nvidia.com/gpu.shared")
+"""What MIG profiles are profiles of."""
+
+
 class GpuOffer(Resource):
     """The accelerators that the hospital lends to one trainer."""
 
-    resource: Annotated[LabelKey, Field(description="Name of the extended resource on the hospital's nodes")] = (
-        "nvidia.com/gpu"
-    )
+    resource: Annotated[
+        ExtendedResource,
+        Field(
+            description="Name of the extended resource on the hospital's nodes, such as nvidia.com/gpu.shared, "
+            "amd.com/gpu or gpu.intel.com/xe"
+        ),
+    ] = "nvidia.com/gpu"
     mig_profile: (
         Annotated[
             str,
-            StringConstraints(pattern=r"^[0-9]g\.[0-9]{1,3}gb(\.me)?$"),
-            Field(description="Lend slices of this MIG profile, such as 1g.10gb, instead of whole GPUs"),
+            StringConstraints(pattern=r"^[1-9]g\.[0-9]{1,3}gb([-+.](me|gfx|me\.all))?$"),
+            Field(description="Lend slices of this MIG profile, such as 1g.10gb, instead of whole GPUs of NVIDIA's"),
         ]
         | None
     ) = None
@@ -108,6 +116,12 @@ class GpuOffer(Resource):
     node_selector: Annotated[Labels, Field(default_factory=dict, description="Labels that the node must have")]
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=16, description="Taints put up with")] = ()
     runtime_class_name: Annotated[ConfigMapName, Field(description="RuntimeClass of pods with a GPU")] | None = None
+
+    @model_validator(mode="after")
+    def _has_profiles(self) -> GpuOffer:
+        if self.mig_profile is not None and self.resource not in SLICED:
+            raise ValueError(f"has a migProfile, which goes with the resource {' or '.join(SLICED)} only")
+        return self
 
 
 class Limits(Resource):

@@ -90,6 +90,15 @@ LabelKey = Annotated[
         max_length=317,
     ),
 ]
+ExtendedResource = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[a-z0-9]([-a-z0-9.]{0,243}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+        max_length=309,
+    ),
+]
+"""What a device plugin offers on a node, its vendor's domain first: `nvidia.com/gpu`."""
+
 LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 """Kubernetes labels."""

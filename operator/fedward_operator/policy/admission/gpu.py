@@ -42,7 +42,7 @@ def placement_of(asked: Resources, wishes: PodTemplate, policy: SitePolicySpec) 
 
 
 def resource_name(offer: GpuOffer) -> str:
-    """Name the extended resource: a MIG profile's is its vendor's `mig-<profile>`."""
+    """Name the extended resource as its device plugin does: a MIG profile's takes the place of the whole GPU's."""
     if offer.mig_profile is None:
         return offer.resource
-    return f"{offer.resource.partition('/')[0]}/mig-{offer.mig_profile}"
+    return offer.resource.replace("/gpu", f"/mig-{offer.mig_profile.replace('+', '.')}")

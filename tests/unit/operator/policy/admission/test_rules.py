@@ -166,6 +166,46 @@ def test_the_hospitals_words_on_gpus_win_over_the_jobs_wishes():
     assert placed.runtime_class_name == "nvidia"
 
 
+@pytest.mark.parametrize(
+    ("offer", "name"),
+    [
+        ({}, "nvidia.com/gpu"),
+        ({"migProfile": "1g.10gb"}, "nvidia.com/mig-1g.10gb"),
+        ({"migProfile": "1g.10gb+me"}, "nvidia.com/mig-1g.10gb.me"),
+        ({"migProfile": "1g.24gb+me.all"}, "nvidia.com/mig-1g.24gb.me.all"),
+        ({"resource": "nvidia.com/gpu.shared"}, "nvidia.com/gpu.shared"),
+        ({"resource": "nvidia.com/gpu.shared", "migProfile": "2g.20gb"}, "nvidia.com/mig-2g.20gb.shared"),
+        ({"resource": "nvidia.com/mig-1g.5gb.shared"}, "nvidia.com/mig-1g.5gb.shared"),
+        ({"resource": "amd.com/gpu"}, "amd.com/gpu"),
+        ({"resource": "amd.com/cpx_nps4"}, "amd.com/cpx_nps4"),
+        ({"resource": "gpu.intel.com/i915"}, "gpu.intel.com/i915"),
+        ({"resource": "gpu.intel.com/xe"}, "gpu.intel.com/xe"),
+    ],
+)
+def test_accelerators_are_called_what_their_vendors_device_plugin_calls_them(offer, name):
+    placed = placement_of(
+        Resources.model_validate({"gpu": {"count": 1}}), PodTemplate(node_selector={}), policy(gpus=offer)
+    )
+    assert placed.gpus == {name: 1}
+
+
+@pytest.mark.parametrize(
+    ("offer", "says"),
+    [
+        ({"resource": "gpu"}, "resource"),
+        ({"resource": "memory"}, "resource"),
+        (
+            {"resource": "amd.com/gpu", "migProfile": "1g.10gb"},
+            "migProfile, which goes with the resource nvidia.com/gpu",
+        ),
+        ({"migProfile": "half"}, "migProfile"),
+    ],
+)
+def test_what_no_device_plugin_offers_is_an_error_that_says_where(offer, says):
+    with pytest.raises(ValueError, match=says):
+        policy(gpus=offer)
+
+
 def test_where_no_gpu_is_lent_a_job_may_be_trained_on_cpus():
     placed = placement_of(
         Resources.model_validate({"gpu": {"count": 1}}), PodTemplate(node_selector={}), policy(withoutGpu="train")
