@@ -24,7 +24,6 @@ _WAITING = {
     "PreStartHookError": "ContainerCannotStart",
     "PostStartHookError": "ContainerCannotStart",
 }
-_ACCELERATORS = ("gpu", "mig-", "habana", "xpu")
 _VOLUMES = ("persistentvolumeclaim", "persistent volume", "volume node affinity")
 
 
@@ -74,18 +73,16 @@ def _of_pod(pod: PodView) -> Problem | None:
 
 def _unschedulable(pod: PodView) -> Problem:
     message = pod.unschedulable or ""
-    if any(
-        words in message.lower() for words in ("persistentvolumeclaim", "persistent volume", "volume node affinity")
-    ):
+    if any(words in message.lower() for words in _VOLUMES):
         return Problem("VolumePending", f"{pod.name}: {message}")
-    if any(f"Insufficient {word}" in message for word in _resources(message)):
+    if any("/" in name for name in _insufficient(message)):
+        # With a vendor's domain it is a device plugin's, and of those a pod of ours asks for accelerators alone.
         return Problem("GpuUnschedulable", f"{pod.name}: {message}")
     return Problem("Unschedulable", f"{pod.name}: {message}")
 
 
-def _resources(message: str) -> list[str]:
-    named = [part.split()[0].rstrip(",.") for part in message.split("Insufficient ")[1:] if part.split()]
-    return [name for name in named if any(word in name for word in _ACCELERATORS)]
+def _insufficient(message: str) -> list[str]:
+    return [part.split()[0] for part in message.split("Insufficient ")[1:] if part.split()]
 
 
 def _terminated(pod: PodView, reason: str, code: int, words: str) -> Problem:

@@ -211,6 +211,21 @@ POD_SECURITY = (
             "mig-1g.5gb",
             id="no slice of a GPU is free",
         ),
+        *(
+            pytest.param(
+                unschedulable(f"0/1 nodes are available: 1 Insufficient {resource}, 1 Insufficient memory. no victims"),
+                "GpuUnschedulable",
+                resource,
+                id=f"no {resource} is free",
+            )
+            for resource in ("amd.com/gpu", "gpu.intel.com/xe", "nvidia.com/mig-1g.10gb.shared", "example.org/tesla-t4")
+        ),
+        pytest.param(
+            unschedulable("0/1 nodes are available: 1 Insufficient hugepages-2Mi, 1 Insufficient ephemeral-storage."),
+            "Unschedulable",
+            "hugepages",
+            id="nothing that a device plugin offers",
+        ),
         pytest.param(
             unschedulable("0/3 nodes are available: 3 Insufficient memory. preemption: not helpful"),
             "Unschedulable",
