@@ -1,0 +1,97 @@
+"""What a trainer's pod is made of, as the hospital's policy grants it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fedward_operator.api.policy import SitePolicySpec
+from fedward_operator.api.site_job import SiteJobSpec
+from fedward_operator.policy.admission.verdict import Grant
+from fedward_operator.site import orders
+from fedward_operator.site.settings import SiteSettings
+from fedward_operator.site.trainer import trainer_job
+from fedward_operator.site.views import Mirrored
+
+SETTINGS = SiteSettings("north", "fed.example.org", "fedward", "example.org/trainer:1", "gateway:8443")
+OWNER = Mirrored("brain", "uid-1", 1, "", "uid-2", 1, b"{}", {}, None, False)
+POLICY = SitePolicySpec.model_validate(
+    {"datasets": [{"name": "brats", "volume": {"persistentVolumeClaim": {"claimName": "scans"}}}]}
+)
+ASKED = SiteJobSpec.model_validate(
+    {
+        "job": {"namespace": "research", "name": "brain", "uid": "0123456789"},
+        "site": "north",
+        "federation": "fed.example.org",
+        "attempt": 1,
+        "aggregator": {"address": "hub:443", "serverName": "brain.research.fed.example.org"},
+        "plan": "{}",
+        "planDigest": "0" * 64,
+        "dataset": "brats",
+    }
+)
+GRANT = Grant(
+    volume=POLICY.datasets[0].volume,
+    image="example.org/trainer:1",
+    gpus={"nvidia.com/gpu": 1},
+    node_selector={"pool": "research"},
+    tolerations=(),
+    runtime_class_name="nvidia",
+    priority_class_name=None,
+    cpu="4",
+    memory="16Gi",
+    closes_s=None,
+)
+
+
+def pod(**granted):
+    manifest = trainer_job(OWNER, ASKED, dataclasses.replace(GRANT, **granted), POLICY, "0" * 32, SETTINGS)
+    return manifest["spec"]["template"]["spec"]
+
+
+def shared_memory(**granted):
+    (volume,) = (each for each in pod(**granted)["volumes"] if each["name"] == "shared-memory")
+    assert volume["emptyDir"]["medium"] == "Memory"
+    return volume["emptyDir"]["sizeLimit"]
+
+
+def test_what_was_granted_is_in_the_pod():
+    made = pod()
+    assert made["containers"][0]["resources"] == {
+        "requests": {"cpu": "4", "memory": "16Gi"},
+        "limits": {"nvidia.com/gpu": "1", "memory": "16Gi"},
+    }
+    assert (made["nodeSelector"], made["runtimeClassName"]) == ({"pool": "research"}, "nvidia")
+
+
+@pytest.mark.parametrize(("memory", "size"), [("16Gi", str(8 * 2**30)), ("1G", str(500 * 10**6)), (None, "2Gi")])
+def test_batches_may_take_half_of_the_memory_and_2_gib_where_nothing_bounds_it(memory, size):
+    assert shared_memory(memory=memory) == size
+
+
+def test_a_trainer_without_gpus_sees_none_whatever_its_image_says():
+    void = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
+    assert pod(gpus={}, runtime_class_name=None)["containers"][0]["env"] == void
+    assert "env" not in pod()["containers"][0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gpus": {"nvidia.com/mig-1g.10gb": 1}},
+        {"node_selector": {}},
+        {"runtime_class_name": None},
+        {"memory": "32Gi"},
+        {"cpu": None},
+    ],
+)
+def test_a_trainer_that_would_be_lent_something_else_is_started_anew(change):
+    changed = dataclasses.replace(GRANT, **change)
+    assert orders.basis_of(ASKED, POLICY, changed) != orders.basis_of(ASKED, POLICY, GRANT)
+
+
+@pytest.mark.parametrize("change", [{"image": "example.org/trainer:2"}, {"closes_s": 60.0}])
+def test_a_trainer_goes_on_while_time_passes_or_the_installed_image_changes(change):
+    changed = dataclasses.replace(GRANT, **change)
+    assert orders.basis_of(ASKED, POLICY, changed) == orders.basis_of(ASKED, POLICY, GRANT)
