@@ -39,6 +39,13 @@ class Approval(StrEnum):
     MANUAL = "manual"
 
 
+class Role(StrEnum):
+    """What an installation is."""
+
+    HUB = "hub"
+    SITE = "site"
+
+
 File = Annotated[Path, typer.Argument(help="FederatedJob, FederatedSite and SitePolicy documents (YAML).")]
 Overrides = Annotated[
     list[str] | None,
@@ -146,6 +153,22 @@ def _revoke_site(name: Annotated[str, typer.Argument(help="Its name in the feder
         f"{name} is revoked. Within seconds its tokens are dead, and it is dismissed from the jobs that run;\n"
         "it gets no certificate any more. Jobs go on without it, or fail where their quorum needs it."
     )
+
+
+@app.command()
+def doctor(
+    role: Annotated[Role | None, typer.Argument(help="What to look at; whatever is there where left out.")] = None,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where it is installed.")] = "fedward",
+) -> None:
+    """Say what is wrong with a hub or a hospital, and what to do next; 1 if something is, 2 if it cannot look."""
+    from datetime import UTC, datetime
+
+    from fedward_cli.cluster.doctor import examine
+
+    found = examine(role, namespace, datetime.now(UTC))
+    typer.echo("\n\n".join(map(str, found)))
+    if not all(each.is_healthy for each in found):
+        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
 
 from fedward_cli.cluster import doctor_hub, doctor_site
 from fedward_cli.cluster.doctor_claims import claims
 from fedward_cli.cluster.doctor_events import in_order, warnings
+from fedward_cli.cluster.doctor_look import Look
 from fedward_cli.cluster.doctor_pods import pods, without_pods
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, Object, kubectl, listed, within
-from fedward_operator.checks.finding import Finding, skipped
+from fedward_operator.checks.finding import Finding
 from fedward_operator.checks.writing import is_healthy, write
 
-OPERATORS = {"fedward-hub-operator": "hub", "fedward-site-operator": "site"}
+_LOOKS = {"hub": ("fedward-hub-operator", doctor_hub.findings), "site": ("fedward-site-operator", doctor_site.findings)}
 """By its operator's Deployment an installation is known."""
 
 
@@ -25,7 +26,7 @@ class Diagnosis:
 
     Attributes:
         what: which installation.
-        test: the command that looks from within.
+        test: the command that looks at it from within.
     """
 
     what: str
@@ -38,37 +39,41 @@ class Diagnosis:
         return is_healthy(self.findings)
 
     def __str__(self) -> str:
-        lines = [self.what, *write(self.findings), "", "What only a pod can see (names, doors, clocks):", f"  {self.test}"]
-        return "\n".join(lines)
+        within = f"What only a pod can see (names, doors, clocks): {self.test}"
+        return "\n".join([self.what, *write(self.findings), within])
 
 
 def examine(role: str | None, namespace: str, now: datetime, run: Kubectl = kubectl) -> list[Diagnosis]:
-    """Look at what is installed in a namespace: the hub, the site, or whatever is there.
+    """Look at what is installed in a namespace: the hub, the site, or whichever is there.
 
     Raises:
-        ClusterError: it cannot be looked at, or there is nothing of ours.
+        ClusterError: it cannot be looked at, or is not there.
     """
     deployments = listed(run, "deployments", *within(namespace))
-    found = {OPERATORS[each["metadata"]["name"]]: each for each in deployments if each["metadata"]["name"] in OPERATORS}
-    wanted = [role] if role else sorted(found)
-    if not wanted or (role and role not in found):
+    by_name = {each["metadata"]["name"]: each for each in deployments}
+    wanted = [role] if role else [each for each, (operator, _) in _LOOKS.items() if operator in by_name]
+    if not wanted or any(_LOOKS[each][0] not in by_name for each in wanted):
         what = f"no {role}" if role else "neither a hub nor a site"
         raise ClusterError(f"there is {what} in the namespace {namespace}: name its release's namespace with -n")
-    return [_examine(each, found[each], deployments, now, run) for each in wanted]
+    return [_examine(each, by_name[_LOOKS[each][0]], deployments, now, run) for each in wanted]
 
 
-def _examine(
-    role: str, operator: Object, deployments: Sequence[Object], now: datetime, run: Kubectl
-) -> Diagnosis:
-    namespace = operator["metadata"]["namespace"]
+def _examine(role: str, operator: Object, deployments: Sequence[Object], now: datetime, run: Kubectl) -> Diagnosis:
+    look = Look(run, operator["metadata"]["namespace"])
     release = (operator["metadata"].get("labels") or {}).get("app.kubernetes.io/instance", "RELEASE")
-    look = Look(run, now, namespace)
-    events = in_order(look.all("events"))
-    own = [each for each in look.all("pods") if "fedward.io/component" in (each["metadata"].get("labels") or {})]
-    findings = [*without_pods(deployments, namespace), *pods(own, now), *claims(look.all("persistentvolumeclaims"), events)]
-    if role == "hub":
-        findings += doctor_hub.findings(look.or_say, look.elsewhere, namespace, now)
-    else:
-        findings += doctor_site.findings(look.or_say, operator, namespace, now)
+    events = in_order(look.here("events") or ())
+    own = [each for each in look.here("pods") or () if "fedward.io/component" in (each["metadata"].get("labels") or {})]
+    findings = [
+        *without_pods(deployments, look.namespace),
+        *pods(own, now),
+        *claims(look.here("persistentvolumeclaims") or (), events),
+        *_LOOKS[role][1](look, _arguments(operator), now),
+    ]
     findings += [*warnings(events, findings, now), *look.unseen]
-    return Diagnosis(f"The {role} in the namespace {namespace}", findings, f"helm test {release} -n {namespace}")
+    test = f"helm test {release} -n {look.namespace}"
+    return Diagnosis(f"The {role} in the namespace {look.namespace}", findings, test)
+
+
+def _arguments(operator: Object) -> dict[str, str]:
+    given = operator["spec"]["template"]["spec"]["containers"][0].get("args") or []
+    return {name.removeprefix("--"): value for name, value in pairwise(given) if name[:2] == "--"}

@@ -45,7 +45,9 @@ def without_pods(deployments: Sequence[Mapping[str, Any]], namespace: str) -> It
         said = find((each.get("status") or {}).get("conditions") or (), "ReplicaFailure")
         if said is not None and said["status"] == "True":
             name, why = each["metadata"]["name"], explain_refusal(said.get("message", ""))
-            yield wrong(f"pods of {name}", why.reason, why.message, f"kubectl describe deployment {name} -n {namespace}")
+            yield wrong(
+                f"pods of {name}", why.reason, why.message, f"kubectl describe deployment {name} -n {namespace}"
+            )
 
 
 def _are_attempts(family: Sequence[Mapping[str, Any]]) -> bool:
