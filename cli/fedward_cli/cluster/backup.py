@@ -45,7 +45,7 @@ def backup(namespace: str, run: Kubectl = kubectl) -> str:
 def _sites(run: Kubectl) -> Iterator[Object]:
     for site in listed(run, "federatedsites"):
         yield _plain(site)
-        if not site["spec"].get("revoked"):
+        if not (site.get("spec") or {}).get("revoked"):
             name = site["metadata"]["name"]
             yield mailbox(name)
             yield from rights(name)
