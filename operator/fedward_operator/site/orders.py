@@ -15,6 +15,7 @@ from fedward_operator.api.policy import SitePolicySpec
 from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.kube import kinds
 from fedward_operator.policy import naming
+from fedward_operator.policy.admission.verdict import Grant
 from fedward_operator.policy.conditions import show_time
 from fedward_operator.site.settings import SiteSettings
 from fedward_operator.site.trainer import head
@@ -27,12 +28,17 @@ _RENEWED_AFTER = _LIFETIME * 2 / 3
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
-def basis_of(asked: SiteJobSpec, policy: SitePolicySpec) -> str:
-    """Digest all that a work order says but its times: a trainer that holds another one is started anew."""
+def basis_of(asked: SiteJobSpec, policy: SitePolicySpec, grant: Grant) -> str:
+    """Digest all that a work order says but its times, and what the trainer is lent: with another it is started anew.
+
+    Not its image: an upgrade of ours leaves alone what runs.
+    """
     said = [
         *(asked.job.uid, asked.attempt, asked.plan_digest, asked.dataset),
         *(asked.aggregator.address, asked.aggregator.server_name),
         policy.privacy.model_dump(mode="json"),
+        *(grant.volume.model_dump(), dict(grant.gpus), grant.cpu, grant.memory),
+        *(dict(grant.node_selector), [each.model_dump() for each in grant.tolerations], grant.runtime_class_name),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -41,6 +47,7 @@ def order_secret(
     owner: Mirrored,
     asked: SiteJobSpec,
     policy: SitePolicySpec,
+    basis: str,
     key: Ed25519PrivateKey,
     settings: SiteSettings,
     now: datetime,
@@ -69,7 +76,7 @@ def order_secret(
     files = {"plan.json": asked.plan.encode(), "work-order": sign(order, key)}
     manifest = head(kinds.SECRET, owner, naming.order(owner.name), settings)
     manifest["metadata"]["annotations"] = {
-        naming.ORDER: basis_of(asked, policy),
+        naming.ORDER: basis,
         naming.RENEW_AFTER: show_time(now + _RENEWED_AFTER),
     }
     data = {name: base64.b64encode(content).decode() for name, content in files.items()}

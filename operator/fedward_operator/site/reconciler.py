@@ -142,7 +142,7 @@ class SiteReconciler:
         running: JobView | None,
     ) -> Problem | None:
         """Write what of a trainer is missing; return why it was refused for good."""
-        basis = orders.basis_of(spec, policy)
+        basis = orders.basis_of(spec, policy, grant)
         for job in self._caches.trainers.of(mirrored.name):
             if job.attempt != spec.attempt and not job.deleting:
                 await self._client.delete(kinds.JOB, job.namespace, job.name, job.uid)
@@ -155,7 +155,7 @@ class SiteReconciler:
                 manifest = trainer.trainer_job(mirrored, spec, grant, policy, basis, self._settings)
                 writes.append(self._write(self._caches.trainers, kinds.JOB, manifest))
             elif running.order != basis and not running.deleting:
-                # The hospital asks for more now than when this trainer began.
+                # The hospital asks for or lends something else now than when this trainer began.
                 writes.append(self._client.delete(kinds.JOB, running.namespace, running.name, running.uid))
             await asyncio.gather(*writes)
         except ValueError as error:
@@ -171,7 +171,7 @@ class SiteReconciler:
         now = self._now()
         known = self._caches.orders.get((self._settings.namespace, naming.order(mirrored.name)))
         if known is None or known.basis != basis or known.renew_after <= conditions.show_time(now):
-            manifest = orders.order_secret(mirrored, spec, policy, self._key, self._settings, now)
+            manifest = orders.order_secret(mirrored, spec, policy, basis, self._key, self._settings, now)
             self._caches.orders.put(await self._client.apply(kinds.SECRET, manifest))
 
     async def _write(self, cache: Cache[Any], kind: Kind, manifest: Manifest) -> None:

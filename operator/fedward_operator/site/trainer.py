@@ -9,6 +9,7 @@ from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.kube import kinds
 from fedward_operator.pod_manifests import TMP, failure_policy, restricted_container, restricted_pod
 from fedward_operator.policy import naming
+from fedward_operator.policy.admission.limits import quantity
 from fedward_operator.policy.admission.verdict import Grant
 from fedward_operator.site.settings import SiteSettings
 from fedward_operator.site.views import Mirrored
@@ -20,7 +21,7 @@ GRACE_S = 120
 """What a trainer gets to write its checkpoint once it is told to stop."""
 
 _SHARED_MEMORY = "2Gi"
-"""PyTorch's data loaders hand batches over in /dev/shm, of which a container has 64 MiB by itself."""
+"""Where nothing bounds the trainer's memory, so that no data loader fills the node's."""
 
 NETWORK_POLICY = "fedward-trainers"
 
@@ -115,7 +116,7 @@ def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSe
         {"name": "order", "secret": {"secretName": naming.order(owner.name), "defaultMode": 0o440}},
         {"name": "data", **data_source(grant.volume)},
         {"name": "gateway", "configMap": {"name": settings.gateway_ca}},
-        {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY}},
+        {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": _shared_memory(grant.memory)}},
         {"name": "tmp", "emptyDir": {}},
     ]
     if policy.state is None:
@@ -139,6 +140,9 @@ def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSe
             {"name": "tmp", "mountPath": TMP},
         ],
     )
+    if not grant.gpus:
+        # An image may ask NVIDIA's runtime for every GPU of the node; whom none was lent gets none.
+        trainer["env"] = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
     pod = restricted_pod(containers=[trainer], volumes=volumes)
     pod["terminationGracePeriodSeconds"] = GRACE_S
     if grant.node_selector:
@@ -158,6 +162,14 @@ def data_source(volume: Volume) -> Manifest:
         return {"hostPath": {"path": volume.host_path.path, "type": "Directory"}}
     claim = volume.persistent_volume_claim
     return {"persistentVolumeClaim": {"claimName": claim.claim_name if claim else "", "readOnly": True}}
+
+
+def _shared_memory(memory: str | None) -> str:
+    """Size /dev/shm, of which a container has 64 MiB by itself, for PyTorch's data loaders to hand batches over in.
+
+    Half the memory, as a machine's own has: what lies there counts towards the trainer's limit.
+    """
+    return _SHARED_MEMORY if memory is None else str(int(quantity(memory) / 2))
 
 
 def _resources(grant: Grant) -> Manifest:
