@@ -17,6 +17,8 @@ from fedward_operator.policy.quorum import quorum_of
 
 _TAKES_PART = ("Attending", "Training", "Submitted")
 _SITE_TROUBLE = ("Refused", "Failed", "Lost", "Offline")
+_SITE_FINE = ("Pending", "Waiting", "Starting", "Suspended", "Completed", *_TAKES_PART)
+"""Any other state is why its trainer does not run, in Kubernetes' words."""
 
 _STAGE_STATES = {
     Stage.UNPLANNED: "Unplanned",
@@ -193,7 +195,7 @@ def _quorum(seen: Observed, stage: Stage, sites: list[Status]) -> Finding:
 def _degraded(stage: Stage, why: Problem | None, sites: list[Status]) -> Finding:
     if stage in (Stage.COMPLETED, Stage.FAILED, Stage.SUSPENDED, Stage.UNPLANNED):
         return Finding("Degraded", False, "NotRunning")
-    troubled = [site for site in sites if site["state"] in _SITE_TROUBLE]
+    troubled = [site for site in sites if site["state"] not in _SITE_FINE]
     if stage is Stage.RUNNING and why is not None:
         return Finding("Degraded", True, why.reason, why.message)
     if troubled:

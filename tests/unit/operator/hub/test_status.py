@@ -21,6 +21,12 @@ from fedward_protocol.reasons import Reason
 
 RUNNING = {"aggregator": aggregator(), "pods": [pod()], "parts": parts(), "progress": progress()}
 REFUSED = part("east", state="Refused", reason="DatasetUnknown", message="no brats here")
+NO_GPU = part(
+    "east",
+    state="GpuUnschedulable",
+    reason="GpuUnschedulable",
+    message="0/2 nodes are available: 2 Insufficient amd.com/gpu",
+)
 
 
 def test_without_a_plan_it_says_what_is_wrong_with_the_job():
@@ -108,6 +114,11 @@ def test_an_aggregator_that_waits_for_its_sites_says_so():
         ),
         pytest.param(
             {"progress": progress(east="Lost")}, "Lost", "SiteLost", "east: Lost", id="lost by the aggregator"
+        ),
+        pytest.param(
+            {"parts": parts(NO_GPU), "progress": progress(east="Absent")},
+            *("GpuUnschedulable", "GpuUnschedulable", "Insufficient amd.com/gpu"),
+            id="no node has its trainer's GPU",
         ),
     ],
 )
