@@ -17,7 +17,7 @@ from typing import Any
 from tests.kube.certificates import ClusterAuthority
 from tests.kube.component import Component
 from tests.kube.host import HERE, Host
-from tests.kube.nodes import STAGES, node
+from tests.kube.nodes import GPU, STAGES, node
 
 _READY_S = 60.0
 _AGAIN_S = 0.2
@@ -108,7 +108,7 @@ class ControlPlane:
             *("--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40"),
         )
         for name in names:
-            self.request("POST", "/api/v1/nodes", node(name, gpus))
+            self.request("POST", "/api/v1/nodes", node(name, {GPU: gpus}))
 
     def request(
         self, method: str, path: str, body: object = None, content_type: str = "application/json", user: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 GPU = "nvidia.com/gpu"
@@ -76,9 +77,9 @@ STAGES = "---\n".join((_NODE_READY, _POD_RUNS, _POD_GOES))
 """kwok's configuration: what happens to nodes and pods by itself. Nothing ends by itself."""
 
 
-def node(name: str, gpus: int) -> dict[str, Any]:
-    """Make a node that kwok looks after."""
-    room = {"cpu": "64", "memory": "512Gi", "pods": "2000", GPU: str(gpus)}
+def node(name: str, devices: Mapping[str, int]) -> dict[str, Any]:
+    """Make a node that kwok looks after, with so many of each extended resource."""
+    room = {"cpu": "64", "memory": "512Gi", "pods": "2000"} | {each: str(count) for each, count in devices.items()}
     return {
         "apiVersion": "v1",
         "kind": "Node",
