@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -60,14 +61,14 @@ def render(part: str, case: str = "defaults", values: Mapping[str, Any] | None =
     Raises:
         HelmError: it cannot be rendered.
     """
+    text = _rendered(part, case, json.dumps(values or {}))
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
+
+
+@functools.cache
+def _rendered(part: str, case: str, values: str) -> str:
     command: list[str | Path] = ["template", RELEASE, CHARTS[part], "--namespace", NAMESPACE]
-    command += ["--values", VALUES / part / f"{case}.yaml", "--values", "-"]
-    return documents(run(*command, given=json.dumps(values or {})))
-
-
-def documents(text: str) -> list[Manifest]:
-    """Read rendered manifests."""
-    return [document for document in yaml.safe_load_all(text) if document]
+    return run(*command, "--values", VALUES / part / f"{case}.yaml", "--values", "-", given=values)
 
 
 def of_kind(manifests: Sequence[Manifest], *kinds: str) -> dict[str, Manifest]:
