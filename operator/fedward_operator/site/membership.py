@@ -28,7 +28,9 @@ _log = logging.getLogger(__name__)
 AGAIN_S = 2.0
 """How often a request that waits for a person is looked at, and what failed is tried anew."""
 
-_TOKEN_S = 24 * 3600
+_TOKEN_S = 7 * 24 * 3600
+"""An API server may give less. A site whose token has run out needs another invitation."""
+
 _CERTIFICATES = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
 HubAs = Callable[[str], AbstractAsyncContextManager[Client]]

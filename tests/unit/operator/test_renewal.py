@@ -35,6 +35,13 @@ def test_a_token_is_renewed_at_two_thirds_of_its_life():
     assert life.is_over(NOON + timedelta(hours=24))
 
 
+def test_a_token_of_a_long_life_is_renewed_daily_so_that_its_life_is_for_a_hub_that_is_away():
+    life = of_token(token(claims(7 * 24)))
+
+    assert life.renew_at() == NOON + timedelta(days=1)
+    assert not life.is_over(NOON + timedelta(days=6.9))
+
+
 def test_a_token_says_which_account_it_dies_with():
     assert account_of(token({"kubernetes.io": {"serviceaccount": {"name": "fedward-site", "uid": "0c1d"}}})) == "0c1d"
     for other in ("", "secret", "a.secret.c", token([]), token({"kubernetes.io": {}}), token(None)):

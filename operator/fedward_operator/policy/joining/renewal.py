@@ -5,18 +5,22 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
 
+_OLDEST_TOKEN = timedelta(days=1)
+"""Renewed daily, a token that is good for a week outlasts a hub that is away for six days."""
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """From when until when something is good."""
+    """From when until when something is good, and how old it may become until then."""
 
     begins: datetime
     ends: datetime
+    oldest: timedelta = timedelta.max
 
     def is_over(self, now: datetime) -> bool:
         """Tell whether it is good no more."""
@@ -24,7 +28,7 @@ class Life:
 
     def renew_at(self) -> datetime:
         """Say when to renew it."""
-        return self.begins + (self.ends - self.begins) * 2 / 3
+        return self.begins + min((self.ends - self.begins) * 2 / 3, self.oldest)
 
 
 def of_token(token: str) -> Life:
@@ -35,7 +39,8 @@ def of_token(token: str) -> Life:
     """
     try:
         claims = _claims(token)
-        return Life(*(datetime.fromtimestamp(claims[name], UTC) for name in ("iat", "exp")))
+        begins, ends = (datetime.fromtimestamp(claims[name], UTC) for name in ("iat", "exp"))
+        return Life(begins, ends, _OLDEST_TOKEN)
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, OSError, RecursionError):
         # Without its cause: a token is not for a log.
         raise ValueError("it is no token of a service account") from None
