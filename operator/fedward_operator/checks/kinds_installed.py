@@ -36,4 +36,6 @@ def _judge(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], then: str
 
 
 def _schemas(definition: Mapping[str, Any]) -> dict[str, Any]:
-    return {each["name"]: each["schema"]["openAPIV3Schema"] for each in definition["spec"]["versions"]}
+    schemas = {each["name"]: each["schema"]["openAPIV3Schema"] for each in definition["spec"]["versions"]}
+    # The API server does not keep an empty list.
+    return {name: {key: said for key, said in schema.items() if said != []} for name, schema in schemas.items()}
