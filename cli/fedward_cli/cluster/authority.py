@@ -102,9 +102,13 @@ def take_step(state: State, now: datetime, run: Kubectl = kubectl) -> None:
     """Write the Secret as it is after the next step; the hub's operator takes it up by itself.
 
     Raises:
-        ClusterError: somebody has changed it meanwhile, or kubectl says no.
+        ClusterError: it is kept by something else, somebody has changed it meanwhile, or kubectl says no.
     """
     metadata = state.secret["metadata"]
+    keeper = _keeper(metadata)
+    if keeper:
+        where = f"the Secret {state.hub.namespace}/{state.hub.authority}"
+        raise ClusterError(f"{where} is kept by {keeper}, which would write over this: change it there")
     kept = {
         name: metadata[name] for name in ("name", "namespace", "labels", "resourceVersion", "uid") if name in metadata
     }
@@ -113,6 +117,15 @@ def take_step(state: State, now: datetime, run: Kubectl = kubectl) -> None:
     document = {**state.secret, "metadata": kept, "data": data}
     # With the version that was seen: of two people who take a step at once, one is told.
     run(["replace", "-f", "-"], json.dumps(document))
+
+
+def _keeper(metadata: Object) -> str | None:
+    """Say what writes a Secret by itself, such as cert-manager or a vault's controller."""
+    certificate = (metadata.get("annotations") or {}).get("cert-manager.io/certificate-name")
+    if certificate:
+        return f"cert-manager's Certificate {certificate}"
+    owner = next(iter(metadata.get("ownerReferences") or ()), None)
+    return f"the {owner['kind']} {owner['name']}" if owner else None
 
 
 def _who_knows(wanted: str, run: Kubectl) -> tuple[tuple[str, ...], tuple[str, ...]]:

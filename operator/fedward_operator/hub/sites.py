@@ -99,7 +99,10 @@ class SiteStatusReconciler:
         return (beat.heard + HEARD_FOR - now).total_seconds() + 0.1 if beat is not None and connected else None
 
     async def _tell(self, site: str, beat: Heartbeat) -> None:
-        """Write whom to believe where the site reads it when it renews its Lease: within seconds, and at no cost."""
+        """Write whom to believe where the site reads it when it renews its Lease: within seconds, and at no cost.
+
+        It passes for one more heartbeat, once for each change.
+        """
         if self._authority.mark in ("", beat.told):
             return
         manifest = {

@@ -144,6 +144,21 @@ def test_a_step_is_given_time_to_reach_every_pod():
     assert [line.split()[0] for line in after.lines()] == ["signs", "believed", "a"]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "keeper"),
+    [
+        ({"annotations": {"cert-manager.io/certificate-name": "fedward-authority"}}, "cert-manager's Certificate"),
+        ({"ownerReferences": [{"kind": "ExternalSecret", "name": "vault"}]}, "the ExternalSecret vault"),
+    ],
+)
+def test_an_authority_that_something_else_keeps_is_not_written_over(metadata, keeper):
+    table = Table()
+    table.things[1]["metadata"] |= metadata
+    with pytest.raises(ClusterError, match=f"is kept by {keeper}"):
+        authority.take_step(authority.look("hub", NOW, table), NOW, table)
+    assert table.given == []
+
+
 @given(st.text(alphabet="ab-9.A_", max_size=45))
 def test_a_name_that_may_be_invited_gives_names_that_kubernetes_takes(name):
     try:
