@@ -46,7 +46,8 @@ OTHER_WORDS = frozenset(
         True False Unknown Normal Warning
 
         Approved Complete Denied Directory DisruptionTarget Egress Established FailureTarget File Ingress NamesAccepted
-        Opaque PodScheduled PodSecurity ReadWriteOnce Running SuccessCriteriaMet Succeeded User ValidatingAdmissionPolicy
+        Opaque PodScheduled PodSecurity ReadWriteOnce Running SuccessCriteriaMet Succeeded User
+        ValidatingAdmissionPolicy
 
         ContainerCreating CrashLoopBackOff CreateContainerConfigError CreateContainerError PodInitializing
         CreateContainerNamespaceError ErrImageNeverPull ErrImagePull ImageInspectError ImagePullBackOff InvalidImageName
