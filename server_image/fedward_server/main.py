@@ -7,16 +7,15 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health, health_pb2_grpc
-
-from fedward_protocol import logs, probes, tls
+from fedward_protocol import logs, probes
 from fedward_protocol.allocation import keep_chunk_buffers
-from fedward_protocol.pki import Credentials
+from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.plan import Plan
+from fedward_protocol.server import Server
 from fedward_server import events
 from fedward_server.clock import SystemClock
 from fedward_server.job import Job
@@ -75,9 +74,9 @@ async def _serve(chosen: argparse.Namespace) -> int:
         job = Job(state, journal, Models(chosen.state / "models"), Spool(chosen.state / "spool"), clock, metrics)
         await job.record(lambda now_state, now: _attempt(now_state, chosen.attempt, plan, now))
         _describe(metrics, job)
-        service = Aggregator(job)
-        server = _server(service, chosen)
-        with probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job)):
+        service, certificates = Aggregator(job), CertificateFolder(chosen.tls)
+        server = Server(service.handler(), certificates, chosen.listen, require_client=True)
+        with probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates)):
             await server.start()
             _log.info("serving", extra={"job": plan.job.name, "attempt": chosen.attempt, "listen": chosen.listen})
             code = await _until_over(job, service, chosen.state / "initial.safetensors", stopped)
@@ -145,17 +144,10 @@ def _describe(metrics: Metrics, job: Job) -> None:
     metrics.watch_sites(lambda: [site_state(job.state, job.attendance, site) for site in job.plan.sites])
 
 
-def _obstacle(job: Job) -> str | None:
-    return None if job.state.latest is not None else "waiting for the initial model"
-
-
-def _server(service: Aggregator, chosen: argparse.Namespace) -> grpc.aio.Server:
-    server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((service.handler(),))
-    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
-    credentials = Credentials.read(chosen.tls)
-    server.add_secure_port(chosen.listen, tls.server_credentials(credentials, require_client=True))
-    return server
+def _obstacle(job: Job, certificates: CertificateFolder) -> str | None:
+    if job.state.latest is None:
+        return "waiting for the initial model"
+    return certificates.current().obstacle(datetime.now(UTC))
 
 
 def _parser() -> argparse.ArgumentParser:

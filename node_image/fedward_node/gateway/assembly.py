@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from fedward_node.gateway.certificate import CertificateFolder
 from fedward_node.gateway.layouts import Layouts
 from fedward_node.gateway.ledger import Ledger
 from fedward_node.gateway.metrics import Metrics
@@ -20,6 +19,7 @@ from fedward_node.gateway.releases import Releases
 from fedward_node.gateway.service import Gateway
 from fedward_node.gateway.submission import Desk
 from fedward_node.gateway.upstream import Upstreams
+from fedward_protocol.certificate import CertificateFolder
 
 
 def assemble(
@@ -40,5 +40,5 @@ def assemble(
         metrics=metrics,
     )
     orders = Orders(operator_key, certificates.current().identity, lambda: datetime.now(UTC))
-    upstreams = Upstreams(lambda: certificates.current().credentials)
+    upstreams = Upstreams(certificates.current, lambda: datetime.now(UTC))
     return Gateway(orders, Plans(state / "plans"), upstreams, desk, time.monotonic)

@@ -17,13 +17,13 @@ from pydantic import JsonValue
 
 from fedward_node.gateway.assembly import assemble
 from fedward_node.gateway.audit import AuditLog
-from fedward_node.gateway.certificate import CertificateFolder
 from fedward_node.gateway.metrics import Metrics
-from fedward_node.gateway.readiness import obstacle
-from fedward_node.gateway.server import Server
+from fedward_node.gateway.readiness import Readiness, obstacle
 from fedward_node.gateway.service import Gateway
 from fedward_protocol import logs, probes
 from fedward_protocol.allocation import keep_chunk_buffers
+from fedward_protocol.certificate import CertificateFolder
+from fedward_protocol.server import Server
 
 STOP_S = 2.0
 """How long calls may go on after SIGTERM; trainers repeat what is cut off."""
@@ -58,12 +58,12 @@ async def _serve(chosen: argparse.Namespace) -> None:
     metrics.watch_volumes(folders)
     with AuditLog(chosen.audit, origin) as audit:
         gateway = assemble(chosen.state, audit, certificates, key, metrics)
-        server = Server(gateway, certificates, chosen.listen)
+        server = Server(gateway.handler(), certificates, chosen.listen, require_client=False)
 
-        def ready() -> str | None:
-            return obstacle(certificates.current().x509, folders, datetime.now(UTC))
+        def look() -> str | None:
+            return obstacle(certificates.current(), folders, datetime.now(UTC))
 
-        with probes.serve(chosen.metrics, metrics.registry, ready):
+        with probes.serve(chosen.metrics, metrics.registry, Readiness(look)):
             sweeping = asyncio.create_task(_sweep(gateway))
             await server.start()
             _log.info("serving", extra={"identity": certificate.identity.uri, "listen": chosen.listen})

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ import grpc
 
 from fedward_node.sending import SubmitUpdate, submitter
 from fedward_protocol import tls
-from fedward_protocol.pki import Credentials
+from fedward_protocol.certificate import Certificate
 from fedward_protocol.proxy import Proxy, ProxyError, proxy_to
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
@@ -55,6 +56,7 @@ class Upstream:
 @dataclass
 class _Open:
     channel: grpc.aio.Channel
+    certificate: Certificate
     way: str
     users: int = 0
 
@@ -62,12 +64,17 @@ class _Open:
 class Upstreams:
     """One channel for each aggregator, open while anybody uses it: jobs come and go, a gateway stays for months.
 
+    A channel keeps the certificate that it was opened with, for reconnections too. So once that is renewed, new calls
+    get a channel of their own, and the old one goes with the last call that is still on it.
+
     Args:
-        credentials: reads the site's certificate and key; asked for each new channel, as they are renewed.
+        certificate: reads the site's certificate, key and authorities; asked for each call, as they are renewed.
+        now: the wall clock.
     """
 
-    def __init__(self, credentials: Callable[[], Credentials]) -> None:
-        self._credentials = credentials
+    def __init__(self, certificate: Callable[[], Certificate], now: Callable[[], datetime]) -> None:
+        self._certificate = certificate
+        self._now = now
         self._open: dict[tuple[str, str], _Open] = {}
 
     @asynccontextmanager
@@ -77,28 +84,44 @@ class Upstreams:
         Raises:
             RefusedError: HUB_UNREACHABLE, before anything is recorded as leaving.
         """
-        key = (order.aggregator, order.aggregator_name)
-        if key not in self._open:
-            self._open[key] = self._opened(*key)
-        used = self._open[key]
+        key, certificate = (order.aggregator, order.aggregator_name), self._certificate()
+        used = self._open.get(key)
+        if used is None or used.certificate is not certificate:
+            used = self._open[key] = _opened(*key, certificate)
         used.users += 1
         try:
-            await _reach(used)
+            await self._reach(used)
             fetch_raw: object = used.channel.unary_stream(_FETCH_MODEL, pb.FetchModelRequest.SerializeToString)
             yield Upstream(FederationStub(used.channel), cast("FetchRaw", fetch_raw), submitter(used.channel))
         finally:
             used.users -= 1
             if used.users == 0:
-                del self._open[key]
+                if self._open.get(key) is used:
+                    del self._open[key]
                 await used.channel.close()
 
-    def _opened(self, address: str, name: str) -> _Open:
-        proxy = _proxy_to(address)
-        way = "" if proxy is None else f" through the proxy {proxy.address}"
-        _log.info("connecting to %s at %s%s", name, address, way)
-        options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name), _option(proxy))
-        credentials = tls.channel_credentials(self._credentials())
-        return _Open(grpc.aio.secure_channel(address, credentials, options=options), way)
+    async def _reach(self, used: _Open) -> None:
+        """Wait until the channel is connected, or has failed to."""
+        channel = used.channel
+        try:
+            async with asyncio.timeout(REACH_S):
+                while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+                    if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                        # To one whose certificate is no good the aggregator says nothing and hangs up.
+                        why = used.certificate.obstacle(self._now()) or await _why(channel)
+                        raise RefusedError(Reason.HUB_UNREACHABLE, f"no connection{used.way}: {why}")
+                    await channel.wait_for_state_change(state)
+        except TimeoutError as error:
+            raise RefusedError(Reason.HUB_UNREACHABLE, f"no connection{used.way} within {REACH_S:.0f} s") from error
+
+
+def _opened(address: str, name: str, certificate: Certificate) -> _Open:
+    proxy = _proxy_to(address)
+    way = "" if proxy is None else f" through the proxy {proxy.address}"
+    _log.info("connecting to %s at %s%s", name, address, way)
+    options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name), _option(proxy))
+    credentials = tls.channel_credentials(certificate.credentials)
+    return _Open(grpc.aio.secure_channel(address, credentials, options=options), certificate, way)
 
 
 def _proxy_to(address: str) -> Proxy | None:
@@ -112,19 +135,6 @@ def _proxy_to(address: str) -> Proxy | None:
 def _option(proxy: Proxy | None) -> tuple[str, str | int]:
     """Tell gRPC our decision, as its own reading of the environment knows neither upper case nor ports."""
     return ("grpc.enable_http_proxy", 0) if proxy is None else ("grpc.http_proxy", proxy.url)
-
-
-async def _reach(used: _Open) -> None:
-    """Wait until the channel is connected, or has failed to."""
-    channel = used.channel
-    try:
-        async with asyncio.timeout(REACH_S):
-            while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
-                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                    raise RefusedError(Reason.HUB_UNREACHABLE, f"no connection{used.way}: {await _why(channel)}")
-                await channel.wait_for_state_change(state)
-    except TimeoutError as error:
-        raise RefusedError(Reason.HUB_UNREACHABLE, f"no connection{used.way} within {REACH_S:.0f} s") from error
 
 
 async def _why(channel: grpc.aio.Channel) -> str:

@@ -11,9 +11,11 @@ import grpc
 import numpy as np
 
 from fedward_protocol import tls
+from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.identity import Identity, aggregator_name
 from fedward_protocol.pki import Authority
 from fedward_protocol.plan import Data, JobIdentity, Model, Network, Plan, Rounds
+from fedward_protocol.server import Server
 from fedward_protocol.tensors.file import TensorFile, write_tensors
 from fedward_protocol.tensors.update import encode_update
 from fedward_protocol.wire import federation_pb2 as pb
@@ -115,13 +117,10 @@ class Bench:
             if attempt > state.attempt:
                 started = lambda _, now: events.AttemptStarted(at=now, attempt=attempt, plan=self.plan.digest())  # noqa: E731
                 await job.record(started)
-            self.server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-            self.server.add_generic_rpc_handlers((Aggregator(job).handler(),))
-            identity = Identity(FEDERATION, "job", UID)
-            credentials = self.authority.issue(identity, [NAME], self.now, DAY)
-            self.port = self.server.add_secure_port(
-                "127.0.0.1:0", tls.server_credentials(credentials, require_client=True)
-            )
+            self.certify()
+            certificates = CertificateFolder(self.folder / "tls-aggregator")
+            self.server = Server(Aggregator(job).handler(), certificates, "127.0.0.1:0", require_client=True)
+            self.port = self.server.port
             await self.server.start()
             running = asyncio.create_task(job.run(self.folder / "initial.safetensors"))
             try:
@@ -130,6 +129,12 @@ class Bench:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
                 await self.server.stop(None)
+
+    def certify(self, lifetime=DAY):
+        """Put a new certificate into the aggregator's folder, and return it."""
+        issued = self.authority.issue(Identity(FEDERATION, "job", UID), [NAME], datetime.now(UTC), lifetime)
+        issued.write(self.folder / "tls-aggregator")
+        return issued
 
     async def until(self, condition):
         with self.job.bell.listen() as changed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedward_node.gateway.assembly import assemble
-from fedward_node.gateway.certificate import CertificateFolder
 from fedward_node.gateway.metrics import Metrics
-from fedward_node.gateway.server import Server
 from fedward_protocol import refusals, tls, work_order
+from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.identity import Identity, aggregator_name, gateway_name
 from fedward_protocol.pki import Authority
 from fedward_protocol.plan import Data, JobIdentity, Model, Network, NormClip, Plan, Privacy, Rounds, Transport
+from fedward_protocol.server import Server
 from fedward_protocol.tensors.file import write_tensors
 from fedward_protocol.tensors.layout import Layout
 from fedward_protocol.tensors.update import encode_update
@@ -33,8 +34,11 @@ from fedward_protocol.wire.federation_pb2_grpc import (
     add_FederationServicer_to_server,
 )
 
-# The builders of BraTS folders, for the tests that damage them.
+# The builders of BraTS folders, for the tests that damage them; and a real aggregator.
 sys.path.insert(0, str(Path(__file__).parents[1] / "trainer_learning"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "server"))
+
+from aggregator_bench import Bench, HandClock
 
 FEDERATION = "north.example"
 SITE = "mercy"
@@ -51,6 +55,7 @@ class Hub(FederationServicer):
         self.models = {}
         self.heard = asyncio.Queue()
         self.certificates = []
+        self.peers = []
         self.headers = []
         self.stored = {}
         self.complete = {}
@@ -86,6 +91,10 @@ class Hub(FederationServicer):
         for stream in self._streams:
             stream.put_nowait(message)
 
+    def attending(self):
+        """Say how many streams are open."""
+        return len(self._streams)
+
     async def hear(self, kind):
         """Wait for a message of a kind from the site, passing over others."""
         while True:
@@ -102,6 +111,7 @@ class Hub(FederationServicer):
 
     async def Attend(self, messages, context):  # noqa: N802 - the wire's name
         self.certificates += context.auth_context()["x509_pem_cert"]
+        self.peers.append(context.peer())
         said = asyncio.Queue()
         listening = asyncio.create_task(self._listen(messages, said))
         try:
@@ -115,6 +125,7 @@ class Hub(FederationServicer):
         finally:
             listening.cancel()
             self._streams.remove(said)
+            self._told.set()
 
     async def _listen(self, messages, said):
         async for message in messages:
@@ -219,7 +230,7 @@ class Site:
         self.gateway = assemble(
             self.folder / "gateway", self.audit, certificates, self.operator.public_key(), self.metrics
         )
-        self.server = Server(self.gateway, certificates, f"127.0.0.1:{self.port}")
+        self.server = Server(self.gateway.handler(), certificates, f"127.0.0.1:{self.port}", require_client=False)
         self.port = self.server.port
         await self.server.start()
 
@@ -301,7 +312,7 @@ class Site:
 class Update:
     """An update on disk, with the header that announces it."""
 
-    def __init__(self, folder, model_path, model_digest, seed, round_number=1, encoding="fp32"):
+    def __init__(self, folder, model_path, model_digest, seed, round_number=1, encoding="fp32", uid="uid-00000001"):
         layout = Layout.parse(model_path)
         self.path = folder / f"update-{seed}-{round_number}.safetensors"
         generator = np.random.default_rng(seed)
@@ -312,7 +323,7 @@ class Update:
 
         written = encode_update(self.path, Noise(), layout, encoding)
         self.header = pb.UpdateHeader(
-            job=pb.JobRef(uid="uid-00000001", attempt=1),
+            job=pb.JobRef(uid=uid, attempt=1),
             site=SITE,
             round=round_number,
             digest=written.digest,
@@ -385,6 +396,27 @@ async def site(make_site):
 async def filtering_site(make_site):
     """Return a site whose plan clips each update's norm to 1."""
     return await make_site(filters=(NormClip(name="normClip", max_norm=1.0),))
+
+
+@pytest.fixture
+async def aggregator(tmp_path, model):
+    """A real aggregator, whose job has this site alone."""
+    folder = tmp_path / "aggregator"
+    folder.mkdir()
+    shutil.copy(model[0], folder / "initial.safetensors")
+    bench = Bench(folder, HandClock(), sites=(SITE,), rounds=Rounds(count=2, quorum=1, deadline_s=60, grace_s=0))
+    async with bench.running():
+        await bench.until(lambda state: state.latest is not None)
+        yield bench
+
+
+@pytest.fixture
+async def member(tmp_path, aggregator):
+    """A site whose gateway is connected to that aggregator."""
+    site = Site(tmp_path, aggregator.authority, aggregator, Ed25519PrivateKey.generate(), Audit(), aggregator.plan)
+    await site.start()
+    yield site
+    await site.close()
 
 
 @pytest.fixture

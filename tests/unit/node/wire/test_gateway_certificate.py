@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from fedward_node.gateway.certificate import CertificateFolder
+from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.identity import Identity, gateway_name
 from fedward_protocol.pki import Authority
 from fedward_protocol.wire import federation_pb2 as pb

@@ -6,16 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fedward_node.gateway.certificate import Certificate
-from fedward_node.gateway.readiness import obstacle
+from fedward_node.gateway.readiness import Readiness, obstacle
+from fedward_protocol.certificate import Certificate
 from fedward_protocol.identity import Identity
 from fedward_protocol.pki import Authority
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 AUTHORITY = Authority.create("north.example", NOW)
-CERTIFICATE = Certificate.parse(
-    AUTHORITY.issue(Identity("north.example", "site", "mercy"), [], NOW, timedelta(days=1))
-).x509
+CERTIFICATE = Certificate.parse(AUTHORITY.issue(Identity("north.example", "site", "mercy"), [], NOW, timedelta(days=1)))
 
 
 @pytest.mark.parametrize(
@@ -63,3 +61,10 @@ def test_a_disk_without_room_is_an_obstacle(tmp_path, monkeypatch):
     assert obstacle(CERTIFICATE, {"state": tmp_path}, NOW) == (
         "the folder of the state cannot be written: No space left on device"
     )
+
+
+def test_an_obstacle_is_logged_when_it_comes_and_when_it_comes_back(caplog):
+    seen = iter(["the certificate expired", "the certificate expired", None, "the certificate expired"])
+    ready = Readiness(lambda: next(seen))
+    assert [ready() is None for _ in range(4)] == [False, False, True, False]
+    assert [record.message for record in caplog.records] == ["not ready: the certificate expired"] * 2

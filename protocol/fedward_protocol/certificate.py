@@ -1,10 +1,11 @@
-"""The gateway's certificate as it lies on the disk: read again when it was renewed, so that no restart is needed."""
+"""A server's certificate as it lies on the disk: read again when it was renewed, so that no restart is needed."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -27,12 +28,13 @@ class Certificate:
 
     @classmethod
     def parse(cls, credentials: Credentials) -> Certificate:
-        """Read a certificate and check that the key is its own.
+        """Read a certificate and check that the key is its own, and that there is an authority to believe.
 
         Raises:
             RefusedError: IDENTITY_MISMATCH, its URI is none of a federation's.
-            ValueError: it is no certificate, does not name exactly one URI, or the key is another's.
+            ValueError: it is no certificate, does not name exactly one URI, the key is another's, or no authority's.
         """
+        x509.load_pem_x509_certificates(credentials.ca_pem)
         certificate = x509.load_pem_x509_certificate(credentials.cert_pem)
         if load_pem_private_key(credentials.key_pem, None).public_key() != certificate.public_key():
             raise ValueError("the key is not the certificate's")
@@ -42,6 +44,15 @@ class Certificate:
             raise ValueError("the certificate names nobody") from error
         (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
         return cls(credentials, certificate, Identity.parse(uri))
+
+    def obstacle(self, now: datetime) -> str | None:
+        """Say why nobody believes it at an instant, None when it is valid."""
+        begins, ends = self.x509.not_valid_before_utc, self.x509.not_valid_after_utc
+        if now >= ends:
+            return f"the certificate expired at {ends.isoformat()}; renew it in its folder"
+        if now < begins:
+            return f"the certificate is not valid before {begins.isoformat()}; check the clock"
+        return None
 
 
 class CertificateFolder:

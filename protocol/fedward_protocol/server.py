@@ -1,25 +1,33 @@
-"""The gateway's gRPC server: its own service and the standard health service, behind a certificate that is renewed."""
+"""A gRPC server: a service beside the standard health service, behind a certificate that is renewed while it serves."""
 
 from __future__ import annotations
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
-from fedward_node.gateway.certificate import CertificateFolder
-from fedward_node.gateway.service import Gateway
 from fedward_protocol import tls
+from fedward_protocol.certificate import CertificateFolder
 
 
 class Server:
-    """A server for trainers on `listen` (host:port; port 0 lets the system choose), whose port is `port`."""
+    """Serves on `listen` (host:port; port 0 lets the system choose), whose port is `port`.
 
-    def __init__(self, gateway: Gateway, certificates: CertificateFolder, listen: str) -> None:
+    Args:
+        service: what is served.
+        certificates: asked at each new connection; connections that are open stay as they are.
+        listen: where.
+        require_client: whether callers have to show a certificate of the same authority.
+    """
+
+    def __init__(
+        self, service: grpc.GenericRpcHandler, certificates: CertificateFolder, listen: str, *, require_client: bool
+    ) -> None:
         self._server = grpc.aio.server(options=tls.SERVER_OPTIONS)
-        self._server.add_generic_rpc_handlers((gateway.handler(),))
+        self._server.add_generic_rpc_handlers((service,))
         health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), self._server)
         # Kept: gRPC asks these for the certificate at each connection, and holds no reference of its own.
         self._credentials = tls.renewable_server_credentials(
-            lambda: certificates.current().credentials, require_client=False
+            lambda: certificates.current().credentials, require_client=require_client
         )
         self.port = self._server.add_secure_port(listen, self._credentials)
 
