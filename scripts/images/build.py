@@ -124,19 +124,11 @@ def tag_of(part: Part) -> str:
 
 def make_archive(part: Part, builder: engine.Engine, start: base.Base, path: Path, *, fresh: bool) -> None:
     """Build one image into the archive `path`, whatever is there already."""
+    arguments = {"BASE_IMAGE": start.name, "VERSION": version(), "SOURCES": digest_of_inputs(part, start)}
     # Beside the installer's cache most often, so that files that are in both take their space once.
     with tempfile.TemporaryDirectory(dir=path.parent) as made:
-        dependencies, packages, partial = Path(made, "dependencies"), Path(made, "fedward"), Path(made, "image.tar")
-        contexts.lay_dependencies(part, dependencies)
-        contexts.lay_packages(part, contexts.make_wheel(Path(made, "wheel")), packages)
-        asked = engine.Build(
-            ROOT / part.dockerfile,
-            ROOT,
-            tag_of(part),
-            part.target,
-            {"BASE_IMAGE": start.name, "VERSION": version()},
-            {"dependencies": dependencies, "fedward": packages},
-        )
+        laid, partial = contexts.lay(part, Path(made)), Path(made, "image.tar")
+        asked = engine.Build(ROOT / part.dockerfile, ROOT, tag_of(part), part.target, arguments, laid)
         builder.build(asked, fresh=fresh)
         builder.save(asked.tag, partial)
         shutil.move(partial, path)

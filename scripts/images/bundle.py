@@ -21,6 +21,7 @@ def pack(built: Mapping[str, Built], target: Path) -> None:
     """Write the bundle; the same images and charts give the same bytes."""
     top = f"fedward-{version()}"
     sums: list[str] = []
+    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as bundle:
         for each in built.values():

@@ -13,44 +13,47 @@ from pathlib import Path
 from scripts.images.parts import PLATFORM, ROOT, RUNTIME_PYTHON, Drop, Part
 
 
-def lay_dependencies(part: Part, folder: Path) -> None:
-    """Install the part's locked dependencies into `folder`, by hash, for the image's Python whatever runs here.
+def lay(part: Part, folder: Path) -> dict[str, Path]:
+    """Make in `folder` the contexts that the part's Dockerfile copies from, by name.
 
     Raises:
         subprocess.CalledProcessError: the installer found an error and has printed it.
     """
-    folder.mkdir(parents=True)
     if part.lock is None:
-        return
-    lock = ROOT / "requirements" / f"{part.lock}.txt"
-    _uv(
-        *("pip", "install", "--target", str(folder), "--python-version", RUNTIME_PYTHON, "--python-platform", PLATFORM),
-        *("--require-hashes", "--only-binary", ":all:", "-r", str(lock)),
-    )
-    drop(folder, part.drops)
+        return {}
+    dependencies, packages = folder / "dependencies", folder / "fedward"
+    lay_dependencies(ROOT / "requirements" / f"{part.lock}.txt", dependencies)
+    lay_packages(part.packages, make_wheel(folder / "wheel"), packages)
+    for laid in (dependencies, packages):
+        drop(laid, part.drops)
+    return {dependencies.name: dependencies, packages.name: packages}
 
 
-def lay_packages(part: Part, wheel: Path, folder: Path) -> None:
-    """Unpack of `wheel` what the part has into `folder`: its packages, and the metadata that say the version."""
-    folder.mkdir(parents=True)
-    if not part.packages:
-        return
+def lay_dependencies(lock: Path, folder: Path) -> None:
+    """Install what is locked into `folder`, by hash and from wheels, for the image's Python whatever runs here."""
+    image = ("--python-version", RUNTIME_PYTHON, "--python-platform", PLATFORM)
+    source = ("--require-hashes", "--only-binary", ":all:", "-r", str(lock))
+    _uv("pip", "install", "--target", str(folder), *image, *source)
+
+
+def lay_packages(packages: Iterable[str], wheel: Path, folder: Path) -> None:
+    """Unpack the packages of `wheel` that are named, and what says its version and licence, into `folder`."""
+    wanted = set(packages)
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             top = member.split("/")[0]
-            if top in part.packages or top.endswith(".dist-info"):
+            if top in wanted or top.endswith(".dist-info"):
                 archive.extract(member, folder)
-    drop(folder, part.drops)
-    (record,) = folder.glob("*.dist-info/RECORD")
-    lines = record.read_text().splitlines(keepends=True)
-    record.write_text("".join(line for line in lines if (folder / line.split(",")[0]).exists()))
+    (metadata,) = folder.glob("*.dist-info/METADATA")
+    # Less the README: a change of it would be one of every image.
+    metadata.write_text(metadata.read_text().partition("\n\n")[0] + "\n")
+    # It lists the whole wheel, for an uninstaller that is not there.
+    metadata.with_name("RECORD").unlink()
 
 
 def make_wheel(folder: Path) -> Path:
     """Build the wheel of the checkout into `folder`."""
-    _uv(
-        *("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(folder), str(ROOT)),
-    )
+    _uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(folder), str(ROOT))
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -66,6 +69,7 @@ def drop(folder: Path, drops: Iterable[Drop]) -> None:
 
 
 def _uv(*arguments: str) -> None:
-    # Bytecode is made in the image, by the image's Python; a fixed date makes the wheel the same again.
+    # The earliest date that a wheel can hold, whenever it is built.
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "315532800"}
-    subprocess.run([sys.executable, "-m", "uv", "--quiet", *arguments], check=True, env=environment)  # noqa: S603 (our own words)
+    command = [sys.executable, "-m", "uv", "--quiet", *arguments]
+    subprocess.run(command, check=True, env=environment)  # noqa: S603 (our own words)

@@ -58,6 +58,10 @@ _NO_COMPILER = Drop(
     "Only torch.compile and extensions need them, and both need a C compiler, which is not there either.",
 )
 _NEWER_PYTHON = Drop(("torch/testing/_internal/py312_intrinsics.py",), "Written in the syntax of a later Python.")
+_PROFILING = Drop(
+    ("cuda", "cuda_bindings-*.dist-info", "cuda_pathfinder-*.dist-info"),
+    "Bindings for profiling and for notes on CUDA's graphs, which nothing here asks for.",
+)
 _LINKED_AT_BUILD_TIME = Drop(
     ("**/*.a", "torch/include", "torch/share/cmake", "torch/bin/protoc*", "nvidia/**/include"),
     "Headers, static libraries and a code generator: for building against torch and CUDA.",
@@ -114,12 +118,12 @@ PARTS: Mapping[str, Part] = {
                 _NOT_RUN,
                 _NO_COMPILER,
                 _NEWER_PYTHON,
+                _PROFILING,
                 _LINKED_AT_BUILD_TIME,
                 _NOT_LOADED,
-                Drop(
-                    ("fedward_node/gateway",), "The gateway's: its keys, filters and ledger are none of the trainer's."
-                ),
+                Drop(("fedward_node/gateway",), "The gateway's."),
             ),
+            limit_mb=4200,
         ),
     )
 }
