@@ -18,12 +18,12 @@ VERSIONS = "versions"
 def by_hub(answer: Answer, ours: str, then: str) -> Iterator[Finding]:
     """Judge the hub's answer to a site that asks for its own FederatedSite."""
     if answer.status != 200:
-        yield skipped(ABOUT, "a hub of an older version does not tell")
-        yield skipped(VERSIONS, "a hub of an older version does not tell")
+        why = "the hub does not accept the token" if answer.status == 401 else "a hub of an older version does not tell"
+        yield from (skipped(about, why) for about in (ABOUT, VERSIONS))
         return
     site = json.loads(answer.body)
     yield replace(connected(site, then), about=ABOUT)
-    yield compatible(VERSIONS, ours, (site.get("status") or {}).get("hubVersion", ""), "helm list")
+    yield compatible(VERSIONS, ours, (site.get("status") or {}).get("hubVersion", ""), "helm list --all-namespaces")
 
 
 def connected(site: Mapping[str, Any], then: str) -> Finding:

@@ -96,7 +96,7 @@ def _site(site: Mapping[str, Any]) -> Iterator[Finding]:
     yield heard_of
     if heard_of.level is Level.OK:
         versions = heard.compatible(
-            f"version of {name}", version("fedward"), site["status"].get("version", ""), "helm list"
+            f"version of {name}", version("fedward"), site["status"].get("version", ""), "helm list --all-namespaces"
         )
         if versions.level is not Level.OK:
             yield versions

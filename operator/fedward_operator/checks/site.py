@@ -20,7 +20,7 @@ from fedward_operator.policy import naming
 from fedward_protocol.identity import Identity, gateway_name
 from fedward_protocol.proxy import ProxyError
 
-NAME, DOOR, TLS, CLOCK = "name of the hub", "door of the hub", "TLS to the hub", "clock"
+NAME, DOOR, TLS, CLOCK, GATEWAY = "name of the hub", "door of the hub", "TLS to the hub", "clock", "TLS to the gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +124,22 @@ def _parts(site: Site, now: datetime) -> Iterator[Finding]:
         return f"kubectl logs deployment/{part} -n {site.namespace}"
 
     cert, ca = (_read(site.member / name) for name in ("tls.crt", "ca.crt"))
-    yield membership.joined(cert, ca, site.identity, now, log("fedward-site-operator"))
+    held = membership.joined(cert, ca, site.identity, now, log("fedward-site-operator"))
+    yield held
     yield ready.ready("operator", Server.direct(site.operator), log("fedward-site-operator"))
     gateway = ready.ready("gateway", Server.direct(site.gateway_metrics), f"kubectl get pods -n {site.namespace}")
     yield gateway
     if gateway.level is Level.WRONG:
-        yield from _unseen("TLS to the gateway", room.ABOUT)
+        yield from _unseen(GATEWAY, room.ABOUT)
         return
-    if ca:
+    if held.level is Level.WRONG or ca is None:
+        yield from _unseen(GATEWAY)
+    else:
         context = ssl.create_default_context(cadata=ca.decode())
         # gRPC hangs up on who does not say that it speaks HTTP/2.
         context.set_alpn_protocols(["h2"])
         name = gateway_name(site.identity.name, site.identity.federation)
-        server = Server.direct(site.gateway)
-        yield transport.trust("TLS to the gateway", server, context, name, log("fedward-gateway"))
+        yield transport.trust(GATEWAY, Server.direct(site.gateway), context, name, log("fedward-gateway"))
     yield from room.left(Server.direct(site.gateway_metrics), f"kubectl get pvc -n {site.namespace}")
 
 

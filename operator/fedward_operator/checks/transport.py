@@ -31,11 +31,11 @@ def _mistrusted(error: ssl.SSLCertVerificationError, server: Server, name: str) 
         return Trouble.CERTIFICATE_UNTRUSTED, error.verify_message
     begins, ends = (lifetime.show(each) for each in (shown.not_valid_before_utc, shown.not_valid_after_utc))
     match error.verify_code:
-        case 9:
+        case 9:  # X509_V_ERR_CERT_NOT_YET_VALID
             return Trouble.CERTIFICATE_NOT_YET_VALID, f"the certificate is good from {begins} on; is this clock right?"
-        case 10:
+        case 10:  # X509_V_ERR_CERT_HAS_EXPIRED
             return Trouble.CERTIFICATE_EXPIRED, f"the certificate expired at {ends}"
-        case 62 | 64:
+        case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
             return Trouble.SERVER_NAME_MISMATCH, f"the certificate is for {_names(shown)}, not for {name}"
     issuer = shown.issuer.rfc4514_string() or "an authority without a name"
     said = (
