@@ -78,6 +78,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         site_certificate_life=chosen.site_certificate_life,
         namespace=chosen.namespace,
         scrapers=chosen.scrapers,
+        pull_secrets=chosen.image_pull_secret,
     )
     if chosen.authority is not None:
         authority, secret = HubAuthority.load(chosen.authority, chosen.federation), None
@@ -108,6 +109,7 @@ def _site(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any
         trainer_image=chosen.trainer_image,
         gateway=chosen.gateway,
         gateway_ca=chosen.gateway_ca,
+        pull_secrets=chosen.image_pull_secret,
     )
     started = process.SiteProcess(
         here=_access(chosen.kubeconfig),
@@ -199,6 +201,9 @@ def _parser() -> argparse.ArgumentParser:
         role.add_argument("--federation", required=True, help="SPIFFE trust domain, and the domain of names")
         role.add_argument("--namespace", required=True, help="the operator's own namespace")
         role.add_argument("--trainer-image", required=True, help="image of the trainer")
+        role.add_argument(
+            "--image-pull-secret", action="append", default=[], metavar="NAME", help="to pull jobs' images with"
+        )
         role.add_argument("--kubeconfig", type=Path, help="for use outside a cluster")
         role.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
     return parser

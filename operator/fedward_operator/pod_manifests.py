@@ -39,6 +39,7 @@ def restricted_pod(
     containers: Sequence[Mapping[str, Any]],
     volumes: Sequence[Mapping[str, Any]],
     init_containers: Sequence[Mapping[str, Any]] = (),
+    pull_secrets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Make the pod's spec around them."""
     pod: dict[str, Any] = {
@@ -57,6 +58,8 @@ def restricted_pod(
     }
     if init_containers:
         pod["initContainers"] = list(init_containers)
+    if pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
     return pod
 
 

@@ -156,6 +156,7 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
             {"name": "tls", "secret": {"secretName": naming.aggregator_tls(owner.name), "defaultMode": 0o440}},
             {"name": "tmp", "emptyDir": {}},
         ],
+        pull_secrets=settings.pull_secrets,
     )
     job = {
         "backoffLimit": spec.backoff_limit,

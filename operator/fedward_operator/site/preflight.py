@@ -82,7 +82,11 @@ def _pod(spec: SitePolicySpec, dataset: Dataset, settings: SiteSettings) -> Mani
     )
     # The report and nothing else: what a log may hold must not become a status.
     container["terminationMessagePolicy"] = "File"
-    pod = restricted_pod(containers=[container], volumes=[{"name": "data", **data_source(dataset.volume)}])
+    pod = restricted_pod(
+        containers=[container],
+        volumes=[{"name": "data", **data_source(dataset.volume)}],
+        pull_secrets=settings.pull_secrets,
+    )
     if spec.gpus is not None:
         # On the trainers' nodes: a folder of a node is on no other.
         pod["nodeSelector"] = dict(spec.gpus.node_selector)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -16,6 +17,7 @@ class SiteSettings:
         trainer_image: the image that the hospital installed; always allowed.
         gateway: host:port of the gateway.
         gateway_ca: ConfigMap whose ca.crt is the authority behind the gateway's certificate.
+        pull_secrets: what trainers' images are pulled with.
     """
 
     site: str
@@ -24,3 +26,4 @@ class SiteSettings:
     trainer_image: str
     gateway: str
     gateway_ca: str = "fedward-federation-ca"
+    pull_secrets: Sequence[str] = ()

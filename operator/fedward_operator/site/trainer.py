@@ -143,7 +143,7 @@ def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSe
     if not grant.gpus:
         # An image may ask NVIDIA's runtime for every GPU of the node; whom none was lent gets none.
         trainer["env"] = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
-    pod = restricted_pod(containers=[trainer], volumes=volumes)
+    pod = restricted_pod(containers=[trainer], volumes=volumes, pull_secrets=settings.pull_secrets)
     pod["terminationGracePeriodSeconds"] = GRACE_S
     if grant.node_selector:
         pod["nodeSelector"] = dict(grant.node_selector)

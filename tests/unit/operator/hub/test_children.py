@@ -158,6 +158,15 @@ def test_an_aggregator_is_started_as_its_attempt_on_the_jobs_plan_and_claim():
     assert "tls" not in {mount["name"] for mount in initialise["volumeMounts"]}
 
 
+def test_images_are_pulled_with_the_secrets_that_were_named_and_without_any_where_none_was():
+    def pull_secrets(*names):
+        settings = HubSettings("f", "d:1", "a", "t", pull_secrets=names)
+        return children.aggregator_job(OWNER, spec(), 1, settings)["spec"]["template"]["spec"].get("imagePullSecrets")
+
+    assert pull_secrets("mirror", "spare") == [{"name": "mirror"}, {"name": "spare"}]
+    assert pull_secrets() is None
+
+
 def test_the_first_model_is_made_with_the_jobs_own_image():
     image = "registry.example/mine@sha256:" + "a" * 64
     pod = children.aggregator_job(OWNER, spec(image=image), 1, SETTINGS)["spec"]["template"]["spec"]

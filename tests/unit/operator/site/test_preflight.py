@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from fedward_operator.api.policy import SitePolicySpec
@@ -43,6 +45,15 @@ def test_it_is_the_installed_image_and_is_told_the_format():
     assert pod_of(made(format="brats2023"))["containers"][0]["args"][-1] == "brats2023"
 
 
+def test_its_image_is_pulled_with_the_secrets_that_the_hospital_named():
+    spec = SitePolicySpec.model_validate({"datasets": [{"name": "brats", "volume": VOLUME}]})
+    settings = dataclasses.replace(SETTINGS, pull_secrets=("mirror",))
+    job = preflight_job(POLICY, spec, spec.datasets[0], BASIS, settings)
+
+    assert pod_of(job)["imagePullSecrets"] == [{"name": "mirror"}]
+    assert "imagePullSecrets" not in pod_of(made())
+
+
 def test_a_log_does_not_become_its_last_words():
     assert pod_of(made())["containers"][0]["terminationMessagePolicy"] == "File"
 
@@ -51,7 +62,7 @@ def test_no_network_reaches_it_and_it_reaches_none():
     fence, labels = network_policy(SETTINGS)["spec"], made()["spec"]["template"]["metadata"]["labels"]
     assert fence["podSelector"]["matchLabels"].items() <= labels.items()
     assert sorted(fence["policyTypes"]) == ["Egress", "Ingress"]
-    assert not {"egress", "ingress"} & fence.keys()
+    assert (fence["ingress"], fence["egress"]) == ([], [])
 
 
 def test_it_runs_on_the_trainers_nodes_without_taking_a_gpu():

@@ -56,6 +56,14 @@ def shared_memory(**granted):
     return volume["emptyDir"]["sizeLimit"]
 
 
+def test_its_image_is_pulled_with_the_secrets_that_the_hospital_named():
+    settings = dataclasses.replace(SETTINGS, pull_secrets=("mirror", "spare"))
+    job = trainer_job(OWNER, ASKED, GRANT, POLICY, "0" * 32, settings)
+
+    assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "mirror"}, {"name": "spare"}]
+    assert "imagePullSecrets" not in pod()
+
+
 def test_what_was_granted_is_in_the_pod():
     made = pod()
     assert made["containers"][0]["resources"] == {
