@@ -19,9 +19,12 @@ ROOT = Path(__file__).resolve().parents[3]
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
 PAGES = sorted([ROOT / "README.md", ROOT / "tests/kube/README.md", *(ROOT / "docs").rglob("*.md")])
 SOURCES = [
-    path
-    for folder in ("checks", "hub", "policy", "site")
-    for path in sorted((ROOT / "operator/fedward_operator" / folder).rglob("*.py"))
+    *(
+        path
+        for folder in ("checks", "hub", "policy", "site")
+        for path in sorted((ROOT / "operator/fedward_operator" / folder).rglob("*.py"))
+    ),
+    *sorted((ROOT / "cli/fedward_cli/cluster").glob("*.py")),
 ]
 """Where conditions, refusals and findings are made; what is about Kubernetes or the API alone makes none."""
 
@@ -30,6 +33,7 @@ WORD = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 COMPLETED = {
     "TooMuch": ("TooMuchCpu", "TooMuchMemory"),
     "Site": ("SiteRefused", "SiteFailed", "SiteLost", "SiteOffline"),
+    "Volume": ("VolumePending", "VolumeLost"),
 }
 """Beginnings of reasons that the code completes, and what comes of them."""
 
@@ -38,16 +42,16 @@ OTHER_WORDS = frozenset(
         r"\w+",
         """
         Admitted Connected DataSound Degraded QuorumMet Ready
-        Absent Attending Lost Offline Pending Refused Submitted
+        Absent Attending Lost Offline Refused Submitted
 
-        ConfigMap FederatedJob FederatedSite
+        ConfigMap FederatedJob FederatedSite Job List Namespace PersistentVolumeClaim
         Accept Authorization Connection Date
         Cpu Memory Mon Tue Wed Thu Fri Sat Sun
         True False Unknown Normal Warning
 
-        Approved Complete Denied Directory DisruptionTarget Egress Established FailureTarget File Ingress NamesAccepted
-        Opaque PodScheduled PodSecurity ReadWriteOnce Running SuccessCriteriaMet Succeeded User
-        ValidatingAdmissionPolicy
+        Approved Bound Complete Denied Directory DisruptionTarget Egress Established FailureTarget File Ingress
+        NamesAccepted Opaque PodScheduled PodSecurity ReadWriteOnce ReplicaFailure Running SuccessCriteriaMet Succeeded
+        User ValidatingAdmissionPolicy WaitForFirstConsumer
 
         ContainerCreating CrashLoopBackOff CreateContainerConfigError CreateContainerError PodInitializing
         CreateContainerNamespaceError ErrImageNeverPull ErrImagePull ImageInspectError ImagePullBackOff InvalidImageName
