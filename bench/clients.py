@@ -102,7 +102,7 @@ async def _take_part(chosen: argparse.Namespace) -> None:
     async with grpc.aio.secure_channel(chosen.address, tls.channel_credentials(trust), options=options) as channel:
         stub: FederationAsyncStub = FederationStub(channel)
         session = Session(lambda: stub.Attend(metadata=metadata), hello, jittered(random.random))
-        transfer = Transfer(channel, lambda: metadata, plan.transport.compression)
+        transfer = Transfer(lambda: channel, lambda: metadata, plan.transport.compression)
         attending = asyncio.create_task(session.run())
         following = asyncio.create_task(Site(job, chosen.site, transfer, session, chosen.update).run(chosen.state))
         await asyncio.wait({attending, following}, return_when=asyncio.FIRST_COMPLETED)

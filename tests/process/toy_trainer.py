@@ -71,7 +71,7 @@ def main() -> int:
         return 0
     logs.configure("trainer")
     site = work_order.read(chosen.work_order.read_bytes()).site
-    assignment = Assignment(plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca.read_bytes())
+    assignment = Assignment(plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca)
     return run(assignment, Arithmetic(site))
 
 

@@ -61,9 +61,7 @@ def _carry_out(chosen: argparse.Namespace, plan: Plan) -> int:
             from fedward_node.trainer.algorithms import build
 
             site = work_order.read(chosen.work_order.read_bytes()).site
-            assignment = Assignment(
-                plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca.read_bytes()
-            )
+            assignment = Assignment(plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca)
             return run(assignment, build(plan, chosen.data, chosen.state, site))
 
 

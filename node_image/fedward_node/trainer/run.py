@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
-
 from fedward_node.trainer.algorithm import Algorithm, Cases
 from fedward_node.trainer.backoff import Backoff, jittered
 from fedward_node.trainer.loop import Loop, Part, Worker
@@ -21,7 +19,8 @@ from fedward_node.trainer.order import OrderFile
 from fedward_node.trainer.session import SILENCE_S, AttendCall, Session
 from fedward_node.trainer.state import State
 from fedward_node.trainer.transfer import Transfer
-from fedward_protocol import tls, work_order
+from fedward_node.trainer.way import Way
+from fedward_protocol import work_order
 from fedward_protocol.identity import gateway_name
 from fedward_protocol.plan import Encoding, Plan
 from fedward_protocol.reasons import RefusedError
@@ -47,14 +46,14 @@ class Assignment:
         work_order: the file that holds the signed order; read again at each call, as it may be renewed.
         state: the folder in which everything resumable is kept.
         gateway: host:port.
-        gateway_ca: PEM of the authority that the gateway's certificate must come from.
+        gateway_ca: file of the authorities that the gateway's certificate may come from, PEM; it may be replaced.
     """
 
     plan: Plan
     work_order: Path
     state: Path
     gateway: str
-    gateway_ca: bytes
+    gateway_ca: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +72,11 @@ async def take_part(assignment: Assignment, algorithm: Algorithm, pace: Pace | N
         RefusedError: the site cannot take part (any further); the hub was told so where it did not say it itself.
     """
     order = work_order.read(assignment.work_order.read_bytes())
-    options = (
-        *tls.CHANNEL_OPTIONS,
-        ("grpc.ssl_target_name_override", gateway_name(order.site, order.federation)),
-    )
-    credentials = tls.channel_credentials(assignment.gateway_ca)
+    name = gateway_name(order.site, order.federation)
     worker = Worker()
     try:
-        async with grpc.aio.secure_channel(assignment.gateway, credentials, options=options) as channel:
-            await _take_part(assignment, order, algorithm, pace or Pace(), channel, worker)
+        async with Way(assignment.gateway, name, assignment.gateway_ca) as way:
+            await _take_part(assignment, order, algorithm, pace or Pace(), way, worker)
     finally:
         worker.close()
 
@@ -91,10 +86,9 @@ async def _take_part(
     order: work_order.WorkOrder,
     algorithm: Algorithm,
     pace: Pace,
-    channel: grpc.aio.Channel,
+    way: Way,
     worker: Worker,
 ) -> None:
-    stub: FederationAsyncStub = FederationStub(channel)
     plan, job = assignment.plan, pb.JobRef(uid=order.job.uid, attempt=order.attempt)
 
     def session(cases: Cases) -> Session:
@@ -102,6 +96,7 @@ async def _take_part(
         order_file = OrderFile(assignment.work_order)
 
         def attend() -> AttendCall:
+            stub: FederationAsyncStub = FederationStub(way.channel())
             return stub.Attend(metadata=order_file.show())
 
         return Session(attend, hello, pace.backoff, pace.sleep, pace.silence_s, order_file.judge)
@@ -119,7 +114,7 @@ async def _take_part(
         algorithm,
         State(assignment.state, plan),
         attending,
-        Transfer(channel, order_file.show, plan.transport.compression),
+        Transfer(way.channel, order_file.show, plan.transport.compression),
         worker,
         pace.backoff,
         pace.sleep,

@@ -23,20 +23,21 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 class Transfer:
-    """Moves files over one channel to the gateway.
+    """Moves files to the gateway.
 
     Files are written and hashed on the event loop: a chunk costs about a millisecond, less than handing it to a
     thread and back would delay the next one.
 
     Args:
-        channel: to the gateway.
+        channel: gives the channel to the gateway for each call.
         metadata: makes the metadata of a call, the work order in it.
         compression: "none" or "zstd", as the plan says.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, metadata: Callable[[], Metadata], compression: Compression) -> None:
-        self._stub: FederationAsyncStub = FederationStub(channel)
-        self._submit = submitter(channel)
+    def __init__(
+        self, channel: Callable[[], grpc.aio.Channel], metadata: Callable[[], Metadata], compression: Compression
+    ) -> None:
+        self._channel = channel
         self._metadata = metadata
         self._compression = compression
         self._known: set[Path] = set()
@@ -58,7 +59,8 @@ class Transfer:
             if offset < model.nbytes:
                 accept = [self._compression] if self._compression != "none" else []
                 request = pb.FetchModelRequest(job=job, digest=model.digest, offset=offset, accept_compression=accept)
-                async for chunk in self._stub.FetchModel(request, metadata=self._metadata()):
+                stub: FederationAsyncStub = FederationStub(self._channel())
+                async for chunk in stub.FetchModel(request, metadata=self._metadata()):
                     if chunk.offset != offset:
                         raise RefusedError(Reason.WRONG_OFFSET, f"chunk at {chunk.offset}, expected {offset}")
                     data = chunk_data(chunk)
@@ -81,7 +83,7 @@ class Transfer:
             ConnectionError: the stream ended without an answer.
             OSError: the file cannot be read.
         """
-        call = self._submit(metadata=self._metadata())
+        call = submitter(self._channel())(metadata=self._metadata())
         try:
             reply = await send_update(call, header, path, self._compression)
         finally:

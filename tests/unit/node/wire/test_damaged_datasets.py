@@ -58,7 +58,9 @@ def take_part_with(make_site, tmp_path):
         site.plan = site.plan.model_copy(update={"data": data, "training": training})
         order = tmp_path / "work-order"
         order.write_bytes(site.envelope())
-        assignment = Assignment(site.plan, order, tmp_path / "trainer", f"127.0.0.1:{site.port}", site.authority.ca_pem)
+        assignment = Assignment(
+            site.plan, order, tmp_path / "trainer", f"127.0.0.1:{site.port}", site.folder / "tls/ca.crt"
+        )
         algorithm = build(site.plan, tmp_path / "data", tmp_path / "trainer", "mercy")
         await take_part(assignment, algorithm, Pace(backoff=lambda: itertools.repeat(0.01)))
 

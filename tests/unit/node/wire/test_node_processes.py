@@ -41,8 +41,8 @@ class AddOne:
         pass
 
 plan, order, state, gateway, ca = sys.argv[1:]
-plan, ca = Plan.parse(pathlib.Path(plan).read_bytes()), pathlib.Path(ca).read_bytes()
-sys.exit(run(Assignment(plan, pathlib.Path(order), pathlib.Path(state), gateway, ca), AddOne()))
+order, state, ca = pathlib.Path(order), pathlib.Path(state), pathlib.Path(ca)
+sys.exit(run(Assignment(Plan.parse(pathlib.Path(plan).read_bytes()), order, state, gateway, ca), AddOne()))
 """
 
 

@@ -71,7 +71,9 @@ def start(tmp_path, algorithm):
     def start(site, algorithm=algorithm, **order):
         path = tmp_path / "work-order"
         path.write_bytes(site.envelope(**order))
-        assignment = Assignment(site.plan, path, tmp_path / "trainer", f"127.0.0.1:{site.port}", site.authority.ca_pem)
+        assignment = Assignment(
+            site.plan, path, tmp_path / "trainer", f"127.0.0.1:{site.port}", site.folder / "tls/ca.crt"
+        )
         pace = Pace(backoff=lambda: itertools.repeat(0.0), sleep=lambda _: asyncio.sleep(0.001))
         return asyncio.create_task(take_part(assignment, algorithm, pace))
 
