@@ -12,7 +12,7 @@ import sys
 import pytest
 from tests.charts.helm import CHARTS, MISSING, VALUES, helm, of_kind, render, run
 from tests.cluster.invitations import Invitation, connected, start_invited
-from tests.cluster.operators import FEDERATION, GROUP, ROOT, grant, make, make_volume, resource
+from tests.cluster.operators import FEDERATION, GROUP, ROOT, end_pod, grant, make, make_volume, names, resource, the_pod
 from tests.cluster.test_joining import secret
 from tests.kube.binaries import binaries
 from tests.kube.component import Component
@@ -302,6 +302,36 @@ def test_the_doctor_finds_what_is_wrong_with_installations_as_kubectl_shows_them
     nobody = federation.hub.kubeconfig(f"nobody-{installed}")
     code, said = doctor(nobody, *where)
     assert (code, "deployments.apps is forbidden" in said) == (2, True), said
+
+
+@pytest.mark.parametrize("part", ["hub", "site"])
+def test_helm_test_waits_for_the_check_and_takes_its_rights_back(federation, installed, part):
+    plane = {"hub": federation.hub, "site": federation.hospital}[part]
+    arguments = [
+        "test",
+        "fedward",
+        "--namespace",
+        installed,
+        "--kubeconfig",
+        plane.admin_kubeconfig,
+        "--timeout",
+        "60s",
+    ]
+    testing = subprocess.Popen([helm(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        pod = the_pod(plane, installed, "check")
+        roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{installed}/roles"
+        assert f"fedward-{part}-check" in names(plane, roles)
+        assert pod["spec"]["serviceAccountName"] == f"fedward-{part}-check"
+        end_pod(plane, pod, 0)
+        output, _ = testing.communicate(timeout=60)
+    finally:
+        testing.kill()
+    assert testing.returncode == 0, output
+    assert f"fedward-{part}-check" not in names(plane, roles)
+    assert f"fedward-{part}-check" in names(plane, f"/api/v1/namespaces/{installed}/pods"), (
+        "its log is there to be read"
+    )
 
 
 def test_the_doctor_passes_over_what_its_reader_may_not_see(federation, installed):

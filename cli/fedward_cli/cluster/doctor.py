@@ -70,7 +70,7 @@ def _examine(role: str, operator: Object, deployments: Sequence[Object], now: da
         *_LOOKS[role][1](look, _arguments(operator), now),
     ]
     findings += [*warnings(events, findings, now), *look.unseen]
-    test = f"helm test {release} -n {look.namespace}"
+    test = f"helm test {release} -n {look.namespace} --logs"
     return Diagnosis(f"The {role} in the namespace {look.namespace}", findings, test)
 
 

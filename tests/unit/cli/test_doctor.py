@@ -152,7 +152,7 @@ def test_a_hospital_that_works_is_healthy_and_says_what_a_pod_could_see_beyond(s
     assert diagnosis.is_healthy
     assert {each.level for each in diagnosis.findings} == {Level.OK}
     assert str(diagnosis).splitlines()[0] == "The site in the namespace fedward"
-    assert str(diagnosis).splitlines()[-1].endswith("helm test mine -n fedward")
+    assert str(diagnosis).splitlines()[-1].endswith("helm test mine -n fedward --logs")
     assert {each.about for each in diagnosis.findings} >= {"certificate of the site", "policy", "datasets", "GPUs"}
 
 

@@ -102,7 +102,7 @@ def test_a_proxy_that_wants_a_password_is_said_so(web, proxy, login):
     found = reach("door", behind(web().address, proxy, login), "")
 
     assert (found.level, found.reason) == (Level.WRONG, "ProxyRefused")
-    assert "407 Proxy Authentication Required" in found.said
+    assert "407 Proxy Authentication Required; give user and password" in found.said
     assert "wrong" not in found.said
 
 
