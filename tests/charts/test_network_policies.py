@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.charts, pytest.mark.skipif(cyclonus() is None, reason=
 
 SCRAPERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 HUB = HubSettings("fed.example.org", "fed.example.org:443", "a", "t", namespace="centre", scrapers=SCRAPERS)
-SITE = SiteSettings("north", "fed.example.org", "fedward", "t", "fedward-gateway.fedward.svc:8443")
+SITE = SiteSettings("north", "fed.example.org", "fedward", "t", "$(FEDWARD_GATEWAY_SERVICE_HOST):8443")
 
 STRANGERS: dict[str, Peer] = {
     "prometheus": Pod("monitoring", {"app": "prometheus"}),
@@ -138,7 +138,6 @@ def rows(table: str) -> list[str]:
 HOSPITAL_OPEN = """
     trainer -> gateway:8443
     another trainer -> gateway:8443
-    trainer -> names:53/udp
     gateway -> the hub:443
     gateway -> names:53/udp
     gateway -> names:53
@@ -160,6 +159,8 @@ HOSPITAL_CLOSED = """
     trainer -> the hub:443
     trainer -> the internet:443
     trainer -> the internet:53/udp
+    trainer -> names:53/udp
+    trainer -> names:53
     trainer -> names:443
     trainer -> site-operator:9090
     trainer -> another trainer:8443

@@ -130,6 +130,15 @@ def test_an_operator_is_told_who_may_scrape_and_what_the_aggregators_are_made_of
     assert (chosen.storage, chosen.storage_class, chosen.door) == ("100Gi", "fast", "203.0.113.7:8443")
 
 
+def test_a_trainer_is_told_the_gateways_address_in_the_variable_of_its_service() -> None:
+    manifests = render("site")
+    gateway = of_kind(manifests, "Service")["fedward-gateway"]
+    variable = f"{gateway['metadata']['name']}_SERVICE_HOST".replace("-", "_").upper()
+
+    # Twice the dollar: Kubernetes puts the address into the trainer's arguments, not into the operator's.
+    assert arguments(manifests, "operator").gateway == f"$$({variable}):{gateway['spec']['ports'][0]['port']}"
+
+
 def test_the_pods_that_aggregators_let_in_are_labelled_so() -> None:
     components = {pod["metadata"]["labels"][naming.LABEL_COMPONENT] for _, pod in pod_templates(render("hub"))}
 

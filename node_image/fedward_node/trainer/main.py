@@ -98,6 +98,14 @@ async def _until_stopped(assignment: Assignment, algorithm: Algorithm) -> int:
     return EXIT_STOPPED
 
 
+def _address(text: str) -> str:
+    """Read host:port; Kubernetes gives an IPv6 address without the brackets that gRPC wants."""
+    host, _, port = text.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise argparse.ArgumentTypeError(f'"{text}" is no address; write it as host:port')
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fedward-trainer", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -106,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("--work-order", type=Path, required=True, help="file that holds the signed work order")
     take.add_argument("--data", type=Path, required=True, help="the dataset's folder, read only")
     take.add_argument("--state", type=Path, required=True, help="folder for what is resumed after a crash")
-    take.add_argument("--gateway", required=True, metavar="HOST:PORT")
+    take.add_argument("--gateway", type=_address, required=True, metavar="HOST:PORT")
     take.add_argument("--gateway-ca", type=Path, required=True, help="PEM of the authority behind the gateway")
 
     first = commands.add_parser("initialise", help="make a job's first model; needs no data")

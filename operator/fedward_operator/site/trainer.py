@@ -83,7 +83,10 @@ def trainer_job(
 
 
 def network_policy(settings: SiteSettings) -> Manifest:
-    """Make the fence: nothing reaches a trainer, and a trainer reaches the gateway and the names' server alone."""
+    """Make the fence: nothing reaches a trainer, and a trainer reaches the gateway alone.
+
+    Not even the names' server, for whoever may ask it for any name can tell somebody outside anything.
+    """
     gateway = {"matchLabels": {naming.LABEL_COMPONENT: "gateway"}}
     port = int(settings.gateway.rpartition(":")[2])
     return {
@@ -95,18 +98,7 @@ def network_policy(settings: SiteSettings) -> Manifest:
             "policyTypes": ["Ingress", "Egress"],
             # Said, not left out: else what somebody adds here would not be taken away.
             "ingress": [],
-            "egress": [
-                {"to": [{"podSelector": gateway}], "ports": [{"protocol": "TCP", "port": port}]},
-                {
-                    "to": [
-                        {
-                            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-                            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-                        }
-                    ],
-                    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-                },
-            ],
+            "egress": [{"to": [{"podSelector": gateway}], "ports": [{"protocol": "TCP", "port": port}]}],
         },
     }
 
@@ -144,6 +136,8 @@ def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSe
         # An image may ask NVIDIA's runtime for every GPU of the node; whom none was lent gets none.
         trainer["env"] = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
     pod = restricted_pod(containers=[trainer], volumes=volumes, pull_secrets=settings.pull_secrets)
+    # Kubernetes tells a trainer the gateway's address, so that it need not ask for a name.
+    pod["enableServiceLinks"] = True
     pod["terminationGracePeriodSeconds"] = GRACE_S
     if grant.node_selector:
         pod["nodeSelector"] = dict(grant.node_selector)

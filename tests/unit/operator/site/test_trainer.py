@@ -11,7 +11,7 @@ from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.policy.admission.verdict import Grant
 from fedward_operator.site import orders
 from fedward_operator.site.settings import SiteSettings
-from fedward_operator.site.trainer import trainer_job
+from fedward_operator.site.trainer import network_policy, trainer_job
 from fedward_operator.site.views import Mirrored
 
 SETTINGS = SiteSettings("north", "fed.example.org", "fedward", "example.org/trainer:1", "gateway:8443")
@@ -54,6 +54,17 @@ def shared_memory(**granted):
     (volume,) = (each for each in pod(**granted)["volumes"] if each["name"] == "shared-memory")
     assert volume["emptyDir"]["medium"] == "Memory"
     return volume["emptyDir"]["sizeLimit"]
+
+
+def test_it_reaches_the_gateway_alone_whose_address_kubernetes_tells_it():
+    settings = dataclasses.replace(SETTINGS, gateway="$(FEDWARD_GATEWAY_SERVICE_HOST):8443")
+    made = trainer_job(OWNER, ASKED, GRANT, POLICY, "0" * 32, settings)["spec"]["template"]
+    (way_out,) = network_policy(settings)["spec"]["egress"]
+
+    assert settings.gateway in made["spec"]["containers"][0]["args"]
+    assert made["spec"]["enableServiceLinks"] is True
+    assert way_out["to"] == [{"podSelector": {"matchLabels": {"fedward.io/component": "gateway"}}}]
+    assert way_out["ports"] == [{"protocol": "TCP", "port": 8443}]
 
 
 def test_its_image_is_pulled_with_the_secrets_that_the_hospital_named():
