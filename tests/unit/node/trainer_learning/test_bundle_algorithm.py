@@ -179,6 +179,21 @@ def test_a_bundle_that_cannot_run_is_refused_by_the_key_that_is_wrong(
     assert refused.value.reason is Reason.BUNDLE_INVALID
 
 
+def test_a_bundle_that_asks_for_mixed_precision_trains_on_a_cpu_as_well(tmp_path: Path) -> None:
+    from fedward_node.trainer.algorithms import build
+    from fedward_node.trainer.initialise import initialise
+
+    train = json.loads(_bundle()["train.json"])
+    train["train"]["trainer"]["amp"] = True
+    plan, data = _plan(**{"train.json": json.dumps(train)}), folders.brats(tmp_path / "data", 3)
+    initialise(plan, tmp_path / "0")
+    algorithm = build(plan, data, tmp_path / "state", "north")
+    algorithm.open()
+    result = algorithm.train(tmp_path / "0", 1, tmp_path / "1", Control())
+    algorithm.close()
+    assert math.isfinite(result.train_loss)
+
+
 def test_a_bundle_that_finds_no_case_is_refused(tmp_path: Path) -> None:
     from fedward_node.trainer.algorithms import build
 

@@ -197,6 +197,20 @@ def test_every_setting_of_training_runs(
     assert set(algorithm.evaluate(tmp_path / "out.safetensors", Control())) >= {"dice", "dice_et", "hd95_wt"}
 
 
+def test_mixed_precision_changes_nothing_on_a_cpu(start: Callable[..., Algorithm], model: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("a GPU here")
+    trained = []
+    for amp in (True, False):
+        plan = folders.a_plan(training={"localEpochs": 1, "patch": [16, 16, 16], "amp": amp})
+        algorithm = start(f"state-{amp}", plan=plan)
+        algorithm.train(model, 1, tmp_path / f"{amp}.safetensors", Control())
+        trained.append((tmp_path / f"{amp}.safetensors").read_bytes())
+        assert algorithm.evaluate(tmp_path / f"{amp}.safetensors", Control())["dice"].count
+    assert trained[0] == trained[1]
+
+
 def test_mixed_precision_trains_on_a_gpu(start: Callable[..., Algorithm], model: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
