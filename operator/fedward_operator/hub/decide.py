@@ -38,6 +38,7 @@ class Observed:
         status: its status as the API server has it.
         sites: the sites that its plan names; None while there is no plan.
         connected: which of all sites can be heard.
+        revoked: which of its plan's sites belong to the federation no more.
         unplanned: why there is no plan.
         parts: its SiteJobs by site.
         aggregator: the Job of the attempt that runs, if there is one.
@@ -60,6 +61,7 @@ class Observed:
     not_created: str | None = None
     progress: Progress | None = None
     refused: Problem | None = None
+    revoked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

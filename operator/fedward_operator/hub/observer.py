@@ -9,17 +9,13 @@ from collections.abc import Callable
 
 import grpc
 
+from fedward_operator.hub.aggregators import Aggregators, Key
 from fedward_operator.hub.progress import Progress, read_progress
 from fedward_operator.kube.backoff import Backoff
-from fedward_protocol import tls
-from fedward_protocol.identity import aggregator_name
-from fedward_protocol.pki import Credentials
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.wire import federation_pb2_grpc as rpc
 
 _log = logging.getLogger(__name__)
-
-Key = tuple[str, str]
 
 _BACKOFF = Backoff(first=0.5, cap=10.0)
 
@@ -27,25 +23,15 @@ _BACKOFF = Backoff(first=0.5, cap=10.0)
 class Observer:
     """One stream for each job that runs; what was heard last is kept until the job is let go."""
 
-    def __init__(
-        self,
-        credentials: Callable[[], Credentials],
-        address: Callable[[Key], str],
-        federation: str,
-        heard: Callable[[Key], None],
-        chance: random.Random,
-    ) -> None:
+    def __init__(self, aggregators: Aggregators, heard: Callable[[Key], None], chance: random.Random) -> None:
         """Make an observer.
 
         Args:
-            credentials: the hub's identity, asked for each connection.
-            address: host:port of a job's aggregator.
-            federation: the SPIFFE trust domain.
+            aggregators: the way to each, gone anew for each stream.
             heard: told that a job has news.
             chance: spreads reconnections.
         """
-        self._credentials, self._address, self._federation = credentials, address, federation
-        self._heard, self._chance = heard, chance
+        self._aggregators, self._heard, self._chance = aggregators, heard, chance
         self._streams: dict[tuple[Key, str, int], asyncio.Task[None]] = {}
         self._latest: dict[Key, tuple[str, int, Progress]] = {}
 
@@ -94,12 +80,7 @@ class Observer:
             await asyncio.sleep(_BACKOFF.after(max(failures, 1), self._chance))
 
     async def _stream(self, key: Key, uid: str, attempt: int) -> None:
-        namespace, name = key
-        own = self._credentials()
-        credentials = grpc.ssl_channel_credentials(own.ca_pem, own.key_pem, own.cert_pem)
-        override = ("grpc.ssl_target_name_override", aggregator_name(name, namespace, self._federation))
-        options = (*tls.CHANNEL_OPTIONS, override)
-        async with grpc.aio.secure_channel(self._address(key), credentials, options) as channel:
+        async with self._aggregators.channel(key) as channel:
             request = pb.ObserveRequest(job=pb.JobRef(uid=uid, attempt=attempt), from_round=1 << 31)
             async for observation in rpc.FederationStub(channel).Observe(request):
                 if observation.HasField("status"):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fedward_protocol.reasons import Reason
 from fedward_protocol.wire import federation_pb2 as pb
 
 
@@ -53,6 +54,12 @@ def read_progress(status: pb.JobStatus) -> Progress:
         metrics=_means(sums),
         failure=(status.failure.reason, status.failure.message) if failed else None,
     )
+
+
+def dismissed(progress: Progress | None) -> frozenset[str]:
+    """Name the sites that the aggregator has dismissed, as far as it has been heard."""
+    sites = progress.sites if progress is not None else {}
+    return frozenset(name for name, site in sites.items() if site.reason == Reason.SITE_REVOKED)
 
 
 def _means(sums: Mapping[str, tuple[float, int]]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,8 +20,10 @@ from fedward_operator.hub.bundle import bundle_of
 from fedward_operator.hub.caches import HubCaches
 from fedward_operator.hub.children import Owner
 from fedward_operator.hub.decide import Decision, Observed, Stage, decide
+from fedward_operator.hub.dismissals import Dismissals
 from fedward_operator.hub.findings import UnresolvableError
 from fedward_operator.hub.observer import Observer
+from fedward_operator.hub.progress import dismissed
 from fedward_operator.hub.resolve import resolve
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.hub.views import HEARD_FOR, ChildView, JobView, Key, PartView
@@ -63,12 +65,14 @@ class HubReconciler:
         client: Client,
         caches: HubCaches,
         observer: Observer,
+        dismissals: Dismissals,
         authority: HubAuthority,
         settings: HubSettings,
         now: Callable[[], datetime],
         settling: Settling,
     ) -> None:
-        self._client, self._caches, self._observer = client, caches, observer
+        self._client, self._caches = client, caches
+        self._observer, self._dismissals = observer, dismissals
         self._authority, self._settings, self._now = authority, settings, now
         self._settling = settling
         self._said_at: dict[Key, float] = {}
@@ -78,6 +82,7 @@ class HubReconciler:
         view = self._caches.jobs.get(key)
         if view is None:
             self._observer.forget(key)
+            self._dismissals.forget(key)
             self._said_at.pop(key, None)
             await self._clear_mailboxes(key, None)
             return None
@@ -154,7 +159,12 @@ class HubReconciler:
             not_created=not_created,
             progress=self._observer.latest(view.key, view.uid, attempt),
             refused=refused,
+            revoked=frozenset() if isinstance(plan, Problem) else self._revoked(plan.sites),
         )
+
+    def _revoked(self, sites: Sequence[str]) -> frozenset[str]:
+        known = ((name, self._caches.sites.get(("", name))) for name in sites)
+        return frozenset(name for name, site in known if site is not None and site.invited.revoked)
 
     def connected(self, now: datetime) -> dict[str, bool]:
         """Say of each site whether it can be heard."""
@@ -329,7 +339,7 @@ class HubReconciler:
 
     def _is_good(self, secret: ChildView, now: datetime) -> bool:
         is_young = secret.held[naming.RENEW_AFTER] > conditions.show_time(now)
-        return is_young and secret.held[naming.AUTHORITY] == self._authority.mark
+        return bool(is_young and secret.held[naming.AUTHORITY] == self._authority.mark)
 
     def _has_aggregator(self, key: Key, uid: str, attempt: int) -> bool:
         return any(each.owner == uid and each.attempt == attempt for each in self._caches.aggregators.of(key))
@@ -356,6 +366,7 @@ class HubReconciler:
 
     async def _let_go(self, view: JobView, job: Manifest) -> None:
         self._observer.forget(view.key)
+        self._dismissals.forget(view.key)
         left = await self._clear_mailboxes(view.key, view.uid)
         finalizers = job["metadata"].get("finalizers", [])
         if left or naming.FINALIZER not in finalizers:
@@ -386,8 +397,10 @@ class HubReconciler:
     def _listen(self, view: JobView, decision: Decision, seen: Observed) -> None:
         if decision.stage is Stage.RUNNING and any(pod.ready for pod in seen.pods):
             self._observer.follow(view.key, view.uid, decision.attempt)
+            self._dismissals.want(view.key, view.uid, seen.revoked - dismissed(seen.progress))
         elif decision.stage is not Stage.RUNNING:
             self._observer.leave(view.key)
+            self._dismissals.forget(view.key)
 
     async def _say(self, view: JobView, job: Manifest, after: Manifest) -> float | None:
         """Write the status where it differs, not more often than useful; return when to come back for it."""

@@ -59,27 +59,27 @@ class SiteStatusReconciler:
         flipped: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
-        """Make one; `flipped` is told when a site has come or gone."""
+        """Make one; `flipped` is told when a site has come or gone, or was revoked."""
         self._client, self._caches, self._flipped, self._now = client, caches, flipped, now
         self._authority = authority
-        self._connected: dict[str, bool] = {}
+        self._known: dict[str, tuple[bool, bool]] = {}
 
     async def reconcile(self, name: str) -> float | None:
         """Make one site's status right; return when it will change by time alone."""
         site = self._caches.sites.get(("", name))
         if site is None:
-            if self._connected.pop(name, None) is not None:
+            if self._known.pop(name, None) is not None:
                 self._flipped()
             return None
-        if site.invited.revoked:
-            await self._expel(name)
         now = self._now()
         beat = self._caches.heartbeats.get((naming.mailbox(name), naming.HEARTBEAT))
         after = site_status(site, beat, now)
         connected = conditions.holds(after["conditions"], "Connected")
-        if self._connected.get(name) != connected:
-            self._connected[name] = connected
+        if self._known.get(name) != (connected, site.invited.revoked):
+            self._known[name] = connected, site.invited.revoked
             self._flipped()
+        if site.invited.revoked:
+            await self._expel(name)
         if after != site.status:
             manifest = {
                 "apiVersion": API_VERSION,

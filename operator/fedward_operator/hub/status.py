@@ -9,11 +9,13 @@ from typing import Any
 
 from fedward_operator.api.job import FederatedJobStatus
 from fedward_operator.hub.decide import Decision, Observed, Stage
+from fedward_operator.hub.progress import dismissed
 from fedward_operator.kube.events import Note
 from fedward_operator.policy import conditions
 from fedward_operator.policy.conditions import Finding
 from fedward_operator.policy.problem import Problem
 from fedward_operator.policy.quorum import quorum_of
+from fedward_protocol.reasons import Reason, describe
 
 _TAKES_PART = ("Attending", "Training", "Submitted")
 _SITE_TROUBLE = ("Refused", "Failed", "Lost", "Offline")
@@ -126,18 +128,9 @@ def _participants(sites: list[Status], stage: Stage) -> int:
 
 
 def _site(seen: Observed, stage: Stage, name: str) -> Status:
-    part = (seen.parts or {}).get(name)
     progress = seen.progress.sites.get(name) if seen.progress else None
     before: Status = next((each for each in seen.status.get("sites") or () if each["name"] == name), {})
-    state, reason, message = "Pending", None, ""
-    if part is not None and part.answered == part.attempt:
-        state, reason, message = part.state, part.reason or None, part.message
-    if stage is Stage.RUNNING and progress and progress.state != "Absent" and state not in _SITE_TROUBLE:
-        state, reason = progress.state, progress.reason or None
-    elif progress is None and before and stage in (Stage.COMPLETED, Stage.FAILED) and state == "Pending":
-        state = before["state"]
-    if not seen.connected.get(name) and stage in (Stage.RUNNING, Stage.WAITING) and state not in _TAKES_PART:
-        state, reason, message = "Offline", "SiteOffline", "the site's operator is not heard"
+    state, reason, message = _site_state(seen, stage, name, before)
     site: Status = {"name": name, "state": state, "message": message, "round": before.get("round", 0)}
     for key in ("samples", "metrics"):
         if key in before:
@@ -149,6 +142,33 @@ def _site(seen: Observed, stage: Stage, name: str) -> Status:
         if progress.samples:
             site["samples"] = progress.samples
     return site
+
+
+def _site_state(seen: Observed, stage: Stage, name: str, before: Status) -> tuple[str, str | None, str]:
+    """Say how a site is: its state, the reason where there is one, and a message."""
+    if _is_revoked(seen, stage, name, before):
+        is_told = stage is not Stage.RUNNING or name in dismissed(seen.progress)
+        more = "" if is_told else "; the aggregator does not know it yet"
+        return "Failed", Reason.SITE_REVOKED.value, describe(Reason.SITE_REVOKED) + more
+    part = (seen.parts or {}).get(name)
+    progress = seen.progress.sites.get(name) if seen.progress else None
+    state, reason, message = "Pending", None, ""
+    if part is not None and part.answered == part.attempt:
+        state, reason, message = part.state, part.reason or None, part.message
+    if stage is Stage.RUNNING and progress and progress.state != "Absent" and state not in _SITE_TROUBLE:
+        state, reason = progress.state, progress.reason or None
+    elif progress is None and before and stage in (Stage.COMPLETED, Stage.FAILED) and state == "Pending":
+        state = before["state"]
+    if not seen.connected.get(name) and stage in (Stage.RUNNING, Stage.WAITING) and state not in _TAKES_PART:
+        state, reason, message = "Offline", "SiteOffline", "the site's operator is not heard"
+    return state, reason, message
+
+
+def _is_revoked(seen: Observed, stage: Stage, name: str, before: Status) -> bool:
+    """Tell whether a site takes no part because it was revoked; what is revoked after the end changes nothing."""
+    has_ended = stage in (Stage.COMPLETED, Stage.FAILED)
+    was_so = before.get("reason") == Reason.SITE_REVOKED.value
+    return name in dismissed(seen.progress) or (was_so if has_ended else name in seen.revoked)
 
 
 def _findings(seen: Observed, decision: Decision, state: str, sites: list[Status]) -> Iterator[Finding]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fedward_operator import app
+from fedward_operator.hub.aggregators import Aggregators
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.authority_secret import AuthorityReconciler, AuthoritySecret
 from fedward_operator.hub.caches import WATCHED, HubCaches
+from fedward_operator.hub.dismissals import Dismissals
 from fedward_operator.hub.observer import Observer
 from fedward_operator.hub.reconciler import COMPONENT, HubReconciler
 from fedward_operator.hub.settings import HubSettings
@@ -80,14 +82,13 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
             lambda key: jobs.queue.add(key) if key[1] else None, sites.queue.add, requests.queue.add, now
         )
         signer = SigningReconciler(client, caches, started.authority, started.settings.site_certificate_life, now)
-        observer = Observer(
-            lambda: started.authority.own(now()),
-            started.aggregator_address,
-            started.settings.federation,
-            jobs.queue.add,
-            chance,
+        aggregators = Aggregators(
+            lambda: started.authority.own(now()), started.aggregator_address, started.settings.federation
         )
-        hub = HubReconciler(client, caches, observer, started.authority, started.settings, now, Settling(jobs.is_busy))
+        observer, dismissals = Observer(aggregators, jobs.queue.add, chance), Dismissals(aggregators, chance)
+        hub = HubReconciler(
+            client, caches, observer, dismissals, started.authority, started.settings, now, Settling(jobs.is_busy)
+        )
 
         def look_at_jobs() -> None:
             for key in caches.jobs:
@@ -141,6 +142,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
                 )
             finally:
                 await observer.close()
+                await dismissals.close()
             await election.release()
 
 

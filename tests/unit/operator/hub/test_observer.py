@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedward_operator.hub.aggregators import Aggregators
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.observer import Observer
 from fedward_protocol.tensors.file import write_tensors
@@ -35,13 +36,8 @@ async def observed(aggregator):
     """An observer of the aggregator, and an event that is set whenever it has news."""
     news = asyncio.Event()
     authority = HubAuthority(aggregator.authority, FEDERATION)
-    observer = Observer(
-        lambda: authority.own(aggregator.now),
-        lambda key: f"127.0.0.1:{aggregator.port}",
-        FEDERATION,
-        lambda key: news.set(),
-        random.Random(0),
-    )
+    way = Aggregators(lambda: authority.own(aggregator.now), lambda key: f"127.0.0.1:{aggregator.port}", FEDERATION)
+    observer = Observer(way, lambda key: news.set(), random.Random(0))
     yield observer, news
     await observer.close()
 

@@ -143,6 +143,45 @@ def test_a_site_whose_operator_is_away_but_whose_trainer_attends_is_not_offline(
     assert life.said("Degraded") == ("False", "AsExpected")
 
 
+def revoked_at_the_aggregator(*names):
+    """What the aggregator says once it has dismissed these sites."""
+    heard = progress()
+    gone = {name: SiteProgress("Failed", 2, "SiteRevoked", 70, {}) for name in names}
+    return replace(heard, sites={**heard.sites, **gone})
+
+
+def site_of(life, name):
+    site = next(each for each in life.status["sites"] if each["name"] == name)
+    return site["state"], site.get("reason"), site["message"]
+
+
+def test_a_revoked_site_is_shown_as_such_and_whether_the_aggregator_knows():
+    facts = {**RUNNING, "revoked": frozenset({"east"}), "connected": connected("east")}
+
+    life = Life().started().after(1, **facts)
+    words = "the site belongs to the federation no more; the aggregator does not know it yet"
+    assert site_of(life, "east") == ("Failed", "SiteRevoked", words)
+    assert life.status["participation"] == "2/3"
+
+    life.after(1, **{**facts, "progress": revoked_at_the_aggregator("east")})
+    assert site_of(life, "east") == ("Failed", "SiteRevoked", "the site belongs to the federation no more")
+    assert life.said("Degraded") == ("True", "SiteRevoked")
+    assert life.said("Running") == ("True", "Training")
+
+
+def test_a_dismissed_site_stays_out_of_its_job_when_it_is_let_back_into_the_federation():
+    life = Life().started().after(1, **{**RUNNING, "progress": revoked_at_the_aggregator("east")})
+    assert site_of(life, "east")[:2] == ("Failed", "SiteRevoked")
+
+
+def test_a_job_that_revocations_ended_says_who_was_revoked_also_when_nobody_is_heard_any_more():
+    heard = replace(revoked_at_the_aggregator("east", "north"), failure=("QuorumLost", "1 of 3 sites are left"))
+    ended = {**RUNNING, "aggregator": aggregator(failed=("PodFailurePolicy", "exit code 3")), "progress": heard}
+    life = Life().started().after(1, **ended).after(1, parts=parts(), revoked=frozenset({"east", "north", "south"}))
+    assert life.said("Failed") == ("True", "QuorumLost")
+    assert [site_of(life, name)[1] for name in SITES] == ["SiteRevoked", "SiteRevoked", None]
+
+
 def test_what_a_site_answered_to_an_earlier_attempt_does_not_count():
     life = Life().after(aggregator=aggregator(), parts=parts(part("east", 2, answered=1, state="Refused")))
 
