@@ -1,10 +1,14 @@
-"""The fence around an aggregator: there before any of its pods, and put back by whoever was let near it."""
+"""The fences that the operators keep: there before the pods behind them, and put back when somebody opens them."""
 
 from __future__ import annotations
 
-from tests.cluster.operators import wait_until
+import pytest
+from tests.cluster.operators import POLICY, make
+from tests.kube.waiting import wait_until
 
 from fedward_operator.hub import children
+
+pytestmark = pytest.mark.cluster
 
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies/brain-aggregator"
 
@@ -35,3 +39,22 @@ def test_a_fence_that_was_taken_down_or_opened_is_put_back(running):
     found = wait_until("a fence is there again", lambda: federation.hub.request("GET", policies)["items"], 10)
     assert found[0]["spec"] == wanted
     assert wanted["ingress"][0]["ports"][0]["port"] == children.PORT
+
+
+@pytest.mark.parametrize("name", ["fedward-trainers", "fedward-preflight"])
+def test_a_hospitals_fence_that_was_opened_while_the_operator_was_away_is_closed_when_it_is_back(federation, name):
+    north = federation.invite("north", POLICY)
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{north}/networkpolicies"
+    opened = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}
+    make(federation.hospital, policies, {"metadata": {"name": name}, "spec": opened})
+
+    federation.start_site(north)
+
+    closed = wait_until(
+        "the fence is as it should be",
+        lambda: federation.hospital.request("GET", f"{policies}/{name}")["spec"],
+        10,
+        lambda spec: spec["podSelector"] != {},
+    )
+    assert "ingress" not in closed
+    assert {} not in closed.get("egress", [])
