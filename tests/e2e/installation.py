@@ -183,7 +183,11 @@ def ended(status: Mapping[str, Any]) -> str | None:
 def example() -> dict[str, Any]:
     """Read the job of examples/brain-tumour.yaml."""
     documents = yaml.safe_load_all((ROOT / "examples/brain-tumour.yaml").read_text())
-    return next(each for each in documents if each["kind"] == "FederatedJob")
+    job: dict[str, Any] = next(each for each in documents if each["kind"] == "FederatedJob")
+    # 2e-3 is a number to kubectl, and text to this reader of YAML.
+    optimizer = job["spec"]["training"]["optimizer"]
+    optimizer["lr"] = float(optimizer["lr"])
+    return job
 
 
 def policy(site: Site) -> dict[str, Any]:

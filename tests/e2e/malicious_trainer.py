@@ -1,6 +1,6 @@
 """What a researcher's code might try from inside a trainer's pod; run there, it prints what came of each attempt.
 
-Arguments: the gateway's address, then places to reach, each HOST:PORT.
+Arguments: the gateway's address, the hospital's name, then places to reach, each HOST:PORT.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 
 from fedward_protocol import refusals, work_order
+from fedward_protocol.identity import gateway_name
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.wire.federation_pb2_grpc import FederationStub
 
@@ -56,17 +57,17 @@ def speaks(gateway: str, **wrong: object) -> str:
     """Say hello to the gateway with this job's work order, but for somebody or something else; return the answer."""
     plan = json.loads(Path("/order/plan.json").read_text())
     order = Path("/order/work-order").read_bytes()
-    said = {"uid": plan["job"]["uid"], "attempt": 1, "site": wrong.pop("own_site"), **wrong}
+    said = {"uid": plan["job"]["uid"], "attempt": 1, **wrong}
     hello = pb.Hello(
         job=pb.JobRef(uid=str(said["uid"]), attempt=int(str(said["attempt"]))),
-        site=str(said["site"]),
+        site=str(said.get("site", said["own"])),
         plan=Path("/order/plan.json").read_bytes().replace(*said.get("change", (b"", b""))),
     )
     credentials = grpc.ssl_channel_credentials(Path("/gateway/ca.crt").read_bytes())
-    name = ("grpc.ssl_target_name_override", str(said["name"]))
+    name = ("grpc.ssl_target_name_override", gateway_name(str(said["own"]), plan["federation"]))
     with grpc.secure_channel(gateway, credentials, [name]) as channel:
         metadata = () if said.get("without_order") else ((work_order.METADATA_KEY, said.get("order", order)),)
-        call = FederationStub(channel).Attend(iter([pb.SiteMessage(hello=hello)]), metadata=metadata, timeout=10)
+        call = FederationStub(channel).Attend(iter([pb.SiteMessage(hello=hello)]), metadata=metadata, timeout=60)
         try:
             next(call)
         except grpc.RpcError as error:
@@ -75,11 +76,11 @@ def speaks(gateway: str, **wrong: object) -> str:
     return "accepted"
 
 
-def main(gateway: str, site: str, name: str, *places: str) -> None:
+def main(gateway: str, site: str, *places: str) -> None:
     """Try everything, and print what came of it."""
     forged = bytearray(Path("/order/work-order").read_bytes())
     forged[len(forged) // 2] ^= 1
-    told = {"own_site": site, "name": name}
+    told = {"own": site}
     result = {
         "reaches": {place: reaches(place) for place in (gateway, *places)},
         "writes": {path: writes(path) for path in ("/data/x", "/x", "/order/x", "/usr/lib/x")},

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from tests.e2e.installation import DOOR_PORT, RESEARCH, ended, example, pods, volume
+from tests.e2e.metrics import scrape
 from tests.kube.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -107,14 +108,6 @@ def test_a_deleted_job_leaves_nothing(trained):
         mailbox = federation.hub.kubectl("get", "sjob", "-n", site.mailbox, "-o", "name")
         assert mailbox == ""
         wait_until("nothing is left", lambda site=site: left(site.cluster, site.namespace), 60, lambda it: it == [])
-
-
-def scrape(cluster, pod):
-    """Read a pod's metrics as Prometheus would."""
-    metadata = pod["metadata"]
-    return cluster.kubectl(
-        "get", "--raw", f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}:9090/proxy/metrics"
-    )
 
 
 def left(cluster, namespace):
