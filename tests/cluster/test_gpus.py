@@ -12,7 +12,7 @@ from tests.kube.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
-SECONDS = 10.0
+SECONDS = 15.0
 
 OFFERS = {
     "nvidia.com/gpu": {},
