@@ -69,7 +69,7 @@ def down() -> int:
     networks = [Namespace(name, "", "", "") for name in ("fw-hub", "fw-hospital")]
     for network in networks:
         folder = FOLDER / network.name.removeprefix("fw-") / "machine" / "containerd"
-        ContainerRuntime(folder, network).end_containers()
+        ContainerRuntime(folder, folder, network).end_containers()
     for pid in reversed(json.loads((FOLDER / "pids.json").read_text())):
         if _is_ours(pid):
             os.kill(pid, signal.SIGKILL)  # what it knows is thrown away with it

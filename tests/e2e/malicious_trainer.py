@@ -1,11 +1,12 @@
 """What a researcher's code might try from inside a trainer's pod; run there, it prints what came of each attempt.
 
-Arguments: the gateway's address, the hospital's name, then places to reach, each HOST:PORT.
+Arguments: the hospital's name, then places to reach, each HOST:PORT.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -76,13 +77,15 @@ def speaks(gateway: str, **wrong: object) -> str:
     return "accepted"
 
 
-def main(gateway: str, site: str, *places: str) -> None:
+def main(site: str, *places: str) -> None:
     """Try everything, and print what came of it."""
+    gateway = f"{os.environ['FEDWARD_GATEWAY_SERVICE_HOST']}:8443"
     forged = bytearray(Path("/order/work-order").read_bytes())
     forged[len(forged) // 2] ^= 1
     told = {"own": site}
     result = {
-        "reaches": {place: reaches(place) for place in (gateway, *places)},
+        "gateway": reaches(gateway),
+        "reaches": {place: reaches(place) for place in places},
         "writes": {path: writes(path) for path in ("/data/x", "/x", "/order/x", "/usr/lib/x")},
         "keys": keys(),
         "speaks": {

@@ -39,8 +39,8 @@ class Cluster:
         self.plane.start_controllers()
         self.plane.start_scheduler()
         self.machine.runtime.start()
-        for archive in [*essentials.archives(self._binaries, self._folder.parent / "essentials"), *images]:
-            self.machine.runtime.load(archive)
+        needed = essentials.archives(self._binaries, self._folder.parent / "essentials")
+        self.machine.runtime.load([*needed, *images])
         items = essentials.manifests(self.network.host.services, hosts)
         self.kubectl("apply", "-f", "-", manifest={"apiVersion": "v1", "kind": "List", "items": items})
         self.machine.start()

@@ -1,11 +1,15 @@
-"""One containerd: its own configuration, folders and socket, so that several of them on a machine do not meet."""
+"""One containerd: its own configuration, folders and socket, so that several of them on a machine do not meet.
+
+What it has unpacked is kept from one run to the next: a trainer's image takes a minute or two.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +48,8 @@ disabled_plugins = [
 class ContainerRuntime:
     """A machine's containerd."""
 
-    def __init__(self, folder: Path, machine: Namespace) -> None:
-        self._folder, self._machine = folder, machine
+    def __init__(self, folder: Path, store: Path, machine: Namespace) -> None:
+        self._folder, self._store, self._machine = folder, store, machine
         # A socket's path may have a hundred characters at most.
         self._state = Path("/run/fedward") / machine.name
         self.socket = self._state / "containerd.sock"
@@ -57,8 +61,8 @@ class ContainerRuntime:
         Raises:
             ComponentError: it died, with the end of its log.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._state.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, self._store, self._state):
+            folder.mkdir(parents=True, exist_ok=True)
         plugins = next(each for each in _PLUGINS if Path(each, "ptp").exists())
         config = self._folder / "containerd.toml"
         cni = self._folder / "cni"
@@ -66,18 +70,33 @@ class ContainerRuntime:
         (cni / "pods.conflist").write_text(json.dumps(self._pod_network()))
         config.write_text(
             _CONFIG.format(
-                root=self._folder / "root", state=self._state, socket=self.socket, pause=PAUSE, plugins=plugins, cni=cni
+                root=self._store, state=self._state, socket=self.socket, pause=PAUSE, plugins=plugins, cni=cni
             )
         )
         command = [*self._machine.host.enter, "containerd", "--config", str(config)]
         self._process = Component(command, self._folder / "containerd.log", "containerd")
         self._process.wait_until(lambda: self._ctr("version").returncode == 0, _READY_S)
+        self.end_containers()  # of a run that ended before it could
 
-    def load(self, archive: Path) -> None:
-        """Load the images of an archive."""
-        done = self._ctr("images", "import", "--no-unpack=false", str(archive))
-        if done.returncode:
-            raise RuntimeError(f"{archive}: {done.stderr.strip()}")
+    def load(self, archives: Iterable[Path]) -> None:
+        """Have the images of these archives, and no others.
+
+        Raises:
+            RuntimeError: an archive cannot be loaded.
+        """
+        wanted = {archive: _image_in(archive) for archive in archives}
+        there = {}
+        for line in self._ctr("images", "list").stdout.splitlines()[1:]:
+            name, _, digest, *_ = line.split()
+            there[name] = digest
+        for name in there.keys() - {name for name, _ in wanted.values()}:
+            self._ctr("images", "delete", "--sync", name)
+        for archive, (name, digest) in wanted.items():
+            if there.get(name) == digest:
+                continue
+            done = self._ctr("images", "import", str(archive))
+            if done.returncode:
+                raise RuntimeError(f"{archive}: {done.stderr.strip()}")
 
     def pid_of(self, pod: Mapping[str, Any]) -> int:
         """Find the process of a pod's first container.
@@ -113,6 +132,7 @@ class ContainerRuntime:
             namespaces = json.loads(self._ctr("containers", "info", container).stdout)["Spec"]["linux"]["namespaces"]
             networks |= {Path(each["path"]) for each in namespaces if each["type"] == "network" and "path" in each}
             self._ctr("tasks", "delete", "--force", container)
+            self._ctr("containers", "delete", container)
         for network in networks:
             subprocess.run(["ip", "netns", "delete", network.name], capture_output=True)
 
@@ -127,6 +147,16 @@ class ContainerRuntime:
         pods = {"type": "ptp", "ipMasq": True, "mtu": 1500, "ipam": ipam}
         ports = {"type": "portmap", "capabilities": {"portMappings": True}}
         return {"cniVersion": "0.4.0", "name": "pods", "plugins": [pods, ports]}
+
+
+def _image_in(archive: Path) -> tuple[str, str]:
+    """Read off an archive its one image's name and, where it is an OCI archive, its digest."""
+    with tarfile.open(archive) as tar:
+        if "index.json" in tar.getnames():
+            (entry,) = json.load(tar.extractfile("index.json"))["manifests"]
+            return entry["annotations"]["org.opencontainers.image.ref.name"], entry["digest"]
+        (described,) = json.load(tar.extractfile("manifest.json"))
+        return described["RepoTags"][0], ""
 
 
 def unmount_below(folder: Path) -> None:

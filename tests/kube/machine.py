@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.kube.build import cache
 from tests.kube.component import Component
 from tests.kube.container_runtime import ContainerRuntime, unmount_below
 from tests.kube.control_plane import ControlPlane
@@ -22,7 +23,9 @@ class Machine:
         self._binaries, self._folder, self._namespace, self._plane = binaries, folder, namespace, plane
         self._dns = dns
         self.name = namespace.name
-        self.runtime = ContainerRuntime(folder / "containerd", namespace)
+        self.runtime = ContainerRuntime(
+            folder / "containerd", cache().parent.parent / "nodes" / namespace.name, namespace
+        )
         self._kubelet: Component | None = None
         self._proxy: Component | None = None
 
