@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 Object = dict[str, Any]
+
+_LOG_LINE = re.compile(r"[EW][0-9]{4} ")
+"""kubectl's own log of what it tried; its last words say the same, to people."""
 
 
 class ClusterError(Exception):
@@ -34,7 +38,8 @@ def kubectl(arguments: Sequence[str], given: str | None = None) -> str:
     except FileNotFoundError as error:
         raise ClusterError("this needs kubectl on the PATH, set up for the cluster") from error
     if done.returncode:
-        raise ClusterError(done.stderr.strip() or f"kubectl ended with {done.returncode}")
+        said = "\n".join(line for line in done.stderr.strip().splitlines() if not _LOG_LINE.match(line))
+        raise ClusterError(said or f"kubectl ended with {done.returncode}")
     return done.stdout
 
 

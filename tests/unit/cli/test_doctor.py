@@ -485,3 +485,14 @@ def test_the_command_ends_by_what_it_found(site, tmp_path, monkeypatch, capsys):
             main()
         assert ended.value.code == code
         assert words in "".join(capsys.readouterr())
+
+
+def test_what_kubectl_says_is_passed_on_without_its_log(tmp_path, monkeypatch):
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\necho 'E1125 21:27:53.4 1 memcache.go:265] tried' >&2; echo 'refused' >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ClusterError) as error:
+        examine(None, NAMESPACE, NOW)
+    assert str(error.value) == "refused"
