@@ -275,6 +275,8 @@ def test_a_site_is_installed_with_its_policy_upgraded_rolled_back_and_uninstalle
     # The kind and an object of it in one release, in a cluster that knew neither.
     said = clinic.install(before["site"], "--values", DATA)
     assert "Each job waits for a person here to say yes" in said
+    assert "its invitation is good until 2026-03-11T12:00:00Z" in said
+    assert "Narrow networkPolicy.hub.cidrs" in said
     assert (datasets(), policy()["spec"]["approval"]) == (["brats"], "manual")
     first = policy()["metadata"]["uid"]
 
