@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 from scripts.images import archive
 
 _DEBIAN = "var/lib/dpkg/status.d/"
-_LICENCES = "License :: OSI Approved :: "
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,16 +54,18 @@ def _debian(content: bytes) -> Package:
 
 def _python(content: bytes) -> Package:
     said = HeaderParser().parsestr(content.decode())
-    return Package(
-        "pypi",
-        said["Name"].lower().replace("_", "-"),
-        said["Version"],
-        _licence(said["License-Expression"], said.get_all("Classifier", [])),
-    )
+    return Package("pypi", said["Name"].lower().replace("_", "-"), said["Version"], _licence(said))
 
 
-def _licence(expression: str | None, classifiers: Iterable[str]) -> str | None:
-    if expression:
-        return expression
-    named = [each.removeprefix(_LICENCES) for each in classifiers if each.startswith(_LICENCES)]
-    return ", ".join(named) or None
+def _licence(said: Message) -> str | None:
+    """Take the first of the three ways of saying it, from the newest to the oldest."""
+    if expression := said["License-Expression"]:
+        return str(expression)
+    classifiers = [
+        each.rpartition(" :: ")[2] for each in said.get_all("Classifier", []) if each.startswith("License ::")
+    ]
+    if classifiers:
+        return ", ".join(classifiers)
+    # Some put the whole text there.
+    named = said["License"] or ""
+    return named if 0 < len(named) < _LONGEST_NAME and "\n" not in named else None

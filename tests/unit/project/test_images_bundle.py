@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,8 @@ def packed(files: dict[str, str]) -> bytes:
     return content.getvalue()
 
 
-def oci_archive(path: Path) -> str:
-    """Write an image of two layers, and give its digest."""
+def oci_archive(path: Path, files_of_layers: Sequence[dict[str, str]] = FILES) -> str:
+    """Write an image, and give its digest."""
     blobs: dict[str, str] = {}
 
     def keep(content: bytes) -> dict[str, object]:
@@ -49,7 +50,7 @@ def oci_archive(path: Path) -> str:
         blobs[f"blobs/sha256/{digest}"] = content.decode("latin-1")
         return {"digest": f"sha256:{digest}", "size": len(content)}
 
-    layers = [keep(gzip.compress(packed(files), mtime=0)) for files in FILES]
+    layers = [keep(gzip.compress(packed(files), mtime=0)) for files in files_of_layers]
     described = keep(json.dumps({"layers": layers}).encode())
     index = json.dumps({"manifests": [described]})
     with tarfile.open(path, "w") as written:
@@ -79,6 +80,22 @@ def test_stock_is_taken_of_both_kinds_of_packages_in_all_layers(tmp_path: Path) 
         Package("pypi", "click", "8", "BSD License"),
         Package("pypi", "kopf", "1.45.2", "MIT"),
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "licence"),
+    [
+        ("License-Expression: MIT\nClassifier: License :: OSI Approved :: BSD License\n", "MIT"),
+        ("Classifier: License :: Other/Proprietary License\nLicense: Ours\n", "Other/Proprietary License"),
+        ("License: Apache License 2.0\n", "Apache License 2.0"),
+        ("License: Permission is hereby granted\n to any person\n", None),
+        ("", None),
+    ],
+)
+def test_a_licence_is_named_wherever_a_package_names_it(tmp_path: Path, said: str, licence: str | None) -> None:
+    written = {"site/x.dist-info/METADATA": f"Name: x\nVersion: 1\n{said}"}
+    oci_archive(tmp_path / "image.tar", [written])
+    assert take_stock(tmp_path / "image.tar").packages == (Package("pypi", "x", "1", licence),)
 
 
 def test_an_image_measures_what_its_files_measure_unpacked(tmp_path: Path) -> None:
