@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedward_operator.api.job import PodTemplate, Resources
@@ -272,6 +272,7 @@ WINDOWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(WINDOWS, st.integers(0, 14 * 24 * 4))
 def test_the_answer_turns_at_the_instant_that_was_named(windows, quarters):
     rules, now = schedule(*windows, zone="America/New_York"), NOW + timedelta(minutes=15 * quarters)
