@@ -124,3 +124,15 @@ def test_a_certificate_that_is_passed_over_is_said_once(tmp_path, caplog):
     another_sites(authority).write(tmp_path)
     assert [folder.current().identity.name for _ in range(3)] == ["mercy"] * 3
     assert len([record for record in caplog.records if "passed over" in record.message]) == 1
+
+
+def test_authorities_that_cannot_be_read_are_passed_over_for_those_before(tmp_path):
+    authority = Authority.create(FEDERATION, datetime.now(UTC))
+    before = another_sites(authority)
+    before.write(tmp_path)
+    folder = CertificateFolder(tmp_path)
+    (tmp_path / "ca.crt").write_bytes(b"")
+    assert folder.current().credentials == before
+    both = authority.ca_pem + Authority.create(FEDERATION, datetime.now(UTC)).ca_pem
+    (tmp_path / "ca.crt").write_bytes(both)
+    assert folder.current().credentials.ca_pem == both
