@@ -14,6 +14,8 @@ from tests.kube.waiting import wait_until
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _READY_S = 90.0
+_SHARES = 16 * 1024
+"""Of the processors' time; a process outside any group has 1024."""
 
 
 class Machine:
@@ -142,3 +144,6 @@ def _make_cgroup(name: str) -> None:
         for file in ("cpuset.cpus", "cpuset.mems"):
             if (hierarchy / file).exists():
                 (own / file).write_text((hierarchy / file).read_text())
+        if (own / "cpu.shares").exists():
+            # A machine's worth, where all its pods together would else have one process's.
+            (own / "cpu.shares").write_text(str(_SHARES))
