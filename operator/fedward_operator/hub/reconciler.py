@@ -280,8 +280,6 @@ class HubReconciler:
         for old in caches.aggregators.of(key):
             if old.attempt < attempt and not old.deleting:
                 await self._client.delete(kinds.JOB, old.namespace, old.name, old.uid)
-        # Before any pod is there: the first container runs the researcher's image.
-        await self._keep_fence(owner)
         writes: list[Coroutine[Any, Any, object]] = []
         if self._is_missing(caches.claims, owner, naming.aggregator(owner.name)):
             writes.append(self._client.apply(kinds.CLAIM, children.claim(owner, self._settings), force=False))
@@ -293,18 +291,20 @@ class HubReconciler:
             files, after = self._authority.for_aggregator(owner.name, owner.namespace, owner.uid, now)
             manifest = children.tls_secret(owner, files, after, self._authority.mark)
             writes.append(self._client.apply(kinds.SECRET, manifest, force=secret is not None))
-        if not self._has_aggregator(key, owner.uid, attempt):
-            manifest = children.aggregator_job(owner, spec, attempt, self._settings)
-            writes.append(self._client.apply(kinds.JOB, manifest, force=False))
+        writes.append(self._keep_fenced(owner, spec, attempt))
         held = {"attempt": attempt, "suspend": False, "address": self._settings.door}
         writes += [write async for write in self._parts(owner, spec, plan, held)]
         await _all(writes)
 
-    async def _keep_fence(self, owner: Owner) -> None:
+    async def _keep_fenced(self, owner: Owner, spec: FederatedJobSpec, attempt: int) -> None:
+        """Keep the fence, and only then the aggregator behind it: its first container runs the researcher's image."""
         wanted = children.network_policy(owner, self._settings)
         fence = self._ours(self._caches.fences, owner, naming.aggregator(owner.name))
         if fence is None or fence.held != children.network_policy_held(wanted):
             await self._client.apply(kinds.NETWORK_POLICY, wanted, force=fence is not None)
+        if not self._has_aggregator((owner.namespace, owner.name), owner.uid, attempt):
+            manifest = children.aggregator_job(owner, spec, attempt, self._settings)
+            await self._client.apply(kinds.JOB, manifest, force=False)
 
     async def _parts(self, owner: Owner, spec: FederatedJobSpec, plan: _Named, held: Mapping[str, Any]) -> Any:
         """Yield the write of each SiteJob that is missing or not as it should be."""
