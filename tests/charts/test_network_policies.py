@@ -6,25 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.charts import jobs
 from tests.charts.helm import Manifest, of_kind, pod_templates, render
 from tests.charts.network import MISSING, Address, Flow, Peer, Pod, cyclonus, judge
 
-from fedward_operator.api.job import FederatedJobSpec
-from fedward_operator.api.policy import Dataset, SitePolicySpec
-from fedward_operator.api.site_job import SiteJobSpec
-from fedward_operator.hub import children
-from fedward_operator.hub.children import Owner
-from fedward_operator.hub.settings import HubSettings
-from fedward_operator.policy.admission.verdict import Grant
-from fedward_operator.site import preflight, trainer
-from fedward_operator.site.settings import SiteSettings
-from fedward_operator.site.views import Mirrored, Policy
-
 pytestmark = [pytest.mark.charts, pytest.mark.skipif(cyclonus() is None, reason=MISSING)]
-
-SCRAPERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
-HUB = HubSettings("fed.example.org", "fed.example.org:443", "a", "t", namespace="centre", scrapers=SCRAPERS)
-SITE = SiteSettings("north", "fed.example.org", "fedward", "t", "$(FEDWARD_GATEWAY_SERVICE_HOST):8443")
 
 STRANGERS: dict[str, Peer] = {
     "prometheus": Pod("monitoring", {"app": "prometheus"}),
@@ -53,40 +39,15 @@ def parts(manifests: list[Manifest], namespace: str) -> dict[str, Peer]:
     }
 
 
-def pods_of(job: Manifest) -> Mapping[str, str]:
-    """The labels of a Job's pods."""
-    labels: Mapping[str, str] = job["spec"]["template"]["metadata"]["labels"]
-    return labels
-
-
 def hospital() -> tuple[dict[str, Peer], list[Manifest]]:
     """A hospital's pods and fences: the chart's and the operator's."""
     manifests = render("site", values=NARROW)
-    spec = SitePolicySpec.model_validate({"datasets": [{"name": "brats", "volume": {"hostPath": {"path": "/d"}}}]})
-    dataset: Dataset = spec.datasets[0]
-    asked = SiteJobSpec.model_validate(
-        {
-            "job": {"namespace": "research", "name": "brain", "uid": "0123456789"},
-            "site": "north",
-            "federation": "fed.example.org",
-            "attempt": 1,
-            "aggregator": {"address": "fed.example.org:443", "serverName": "x"},
-            "plan": "{}",
-            "planDigest": "a" * 64,
-            "dataset": "brats",
-        }
-    )
-    mirrored = Mirrored("brain-1", "u", 1, "", "h", 1, b"{}", {}, None, False)
-    grant = Grant(dataset.volume, "t", {}, {}, (), None, None, None, None, None)
-    training = trainer.trainer_job(mirrored, asked, grant, spec, "b", SITE)
-    looking = preflight.preflight_job(Policy("north", "u", 1, b"{}", {}), spec, dataset, "b", SITE)
     peers = parts(manifests, "fedward") | {
-        "trainer": Pod("fedward", pods_of(training)),
-        "another trainer": Pod("fedward", {**pods_of(training), "fedward.io/site-job": "lung-1"}),
-        "preflight": Pod("fedward", pods_of(looking)),
+        "trainer": Pod("fedward", jobs.labels(jobs.training("brain-1"))),
+        "another trainer": Pod("fedward", jobs.labels(jobs.training("lung-1"))),
+        "preflight": Pod("fedward", jobs.labels(jobs.inspection())),
     }
-    fences = [trainer.network_policy(SITE), preflight.network_policy(SITE)]
-    return peers | STRANGERS, [*of_kind(manifests, "NetworkPolicy").values(), *fences]
+    return peers | STRANGERS, [*of_kind(manifests, "NetworkPolicy").values(), *jobs.fences()]
 
 
 def centre() -> tuple[dict[str, Peer], list[Manifest]]:
@@ -95,22 +56,13 @@ def centre() -> tuple[dict[str, Peer], list[Manifest]]:
     policies = list(of_kind(manifests, "NetworkPolicy").values())
     for policy in policies:
         policy["metadata"]["namespace"] = "centre"
-    owners = [Owner("research", name, f"uid of {name}", {}) for name in ("brain", "lung")]
-    spec = FederatedJobSpec.model_validate(
-        {
-            "model": {"network": {"name": "UNet"}},
-            "data": {"dataset": "brats"},
-            "sites": {"names": ["north"]},
-            "rounds": {"count": 1},
-        }
-    )
-    jobs = [children.aggregator_job(owner, spec, 1, HUB) for owner in owners]
+    (brain, fence), (lung, another) = jobs.aggregator("brain"), jobs.aggregator("lung")
     peers = parts(manifests, "centre") | {
-        "aggregator": Pod("research", pods_of(jobs[0])),
-        "another aggregator": Pod("research", pods_of(jobs[1])),
+        "aggregator": Pod("research", jobs.labels(brain)),
+        "another aggregator": Pod("research", jobs.labels(lung)),
         "a researcher's pod": Pod("research", {"app": "notebook"}),
     }
-    return peers | STRANGERS, [*policies, *(children.network_policy(owner, HUB) for owner in owners)]
+    return peers | STRANGERS, [*policies, fence, another]
 
 
 def flows(peers: Mapping[str, Peer], table: str) -> dict[str, Flow]:
@@ -351,7 +303,6 @@ def test_as_it_is_installed_the_gateway_reaches_the_hubs_port_and_no_other(tmp_p
 def test_without_the_charts_fences_the_operators_still_stand(tmp_path: Path) -> None:
     assert of_kind(render("site", "no-network-policies"), "NetworkPolicy") == {}
     peers, _ = hospital()
-    fences = [trainer.network_policy(SITE), preflight.network_policy(SITE)]
     table = """
         trainer -> gateway:8443
         trainer -> the internet:443
@@ -359,4 +310,4 @@ def test_without_the_charts_fences_the_operators_still_stand(tmp_path: Path) -> 
         gateway -> trainer:8443
     """
 
-    assert passing((peers, fences), table, tmp_path) == rows(table)[:1]
+    assert passing((peers, jobs.fences()), table, tmp_path) == rows(table)[:1]

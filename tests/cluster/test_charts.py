@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.charts import jobs
 from tests.charts.helm import (
     CHARTS,
     MISSING,
@@ -162,6 +163,18 @@ def test_every_pod_is_let_in_where_the_restricted_standard_is_enforced(
         assert let_in(strict, name, template) == ""
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(jobs.aggregator("brain")[0], id="aggregator"),
+        pytest.param(jobs.training("brain-1"), id="trainer"),
+        pytest.param(jobs.inspection(), id="preflight"),
+    ],
+)
+def test_every_pod_that_an_operator_makes_is_let_in_there_too(strict: ControlPlane, made: Manifest) -> None:
+    assert let_in(strict, made["metadata"]["name"], made["spec"]["template"]) == ""
+
+
 @pytest.mark.parametrize("weaker", [{"runAsNonRoot": False}, {"seccompProfile": {"type": "Unconfined"}}])
 def test_a_pod_that_keeps_less_to_the_standard_is_not(strict: ControlPlane, weaker: dict[str, Any]) -> None:
     name, template = next(pod_templates(render("hub")))
@@ -210,14 +223,14 @@ def test_a_hub_is_installed_upgraded_rolled_back_uninstalled_and_goes_on_where_i
     centre.helm("rollback", "1")
     assert memory() == "96Mi"
     wait_until("the kind as it was", lambda: submit("newer", 50), is_it=bool)
-    jobs = f"{GROUP}/namespaces/{NAMESPACE}/federatedjobs"
-    assert names(centre.plane, jobs) == ["new", "old"], "what the newer version took stays"
+    collection = f"{GROUP}/namespaces/{NAMESPACE}/federatedjobs"
+    assert names(centre.plane, collection) == ["new", "old"], "what the newer version took stays"
 
     uids = {name: centre.look("fjob", name)["metadata"]["uid"] for name in ("old", "new")}  # type: ignore[index]
     centre.helm("uninstall")
     kinds = {f"customresourcedefinition.apiextensions.k8s.io/{path.stem}.fedward.io" for path in crds("hub")}
     wait_until("only the kinds are left", centre.left, is_it=kinds.__eq__)
-    assert names(centre.plane, jobs) == ["new", "old"]
+    assert names(centre.plane, collection) == ["new", "old"]
 
     centre.install(CHARTS["hub"])
     assert {name: centre.look("fjob", name)["metadata"]["uid"] for name in uids} == uids  # type: ignore[index]
