@@ -136,8 +136,6 @@ def _parts(site: Site, now: datetime) -> Iterator[Finding]:
         yield from _unseen(GATEWAY)
     else:
         context = ssl.create_default_context(cadata=ca.decode())
-        # gRPC hangs up on who does not say that it speaks HTTP/2.
-        context.set_alpn_protocols(["h2"])
         name = gateway_name(site.identity.name, site.identity.federation)
         yield transport.trust(GATEWAY, Server.direct(site.gateway), context, name, log("fedward-gateway"))
     yield from room.left(Server.direct(site.gateway_metrics), f"kubectl get pvc -n {site.namespace}")

@@ -425,7 +425,9 @@ def test_what_a_hub_lacks_is_found(hub, break_it, about, trouble):
 
 def test_an_aggregator_in_a_researchers_namespace_is_looked_at_too(hub):
     hub.kinds["pods"].append(pod("agg", "Pending", False, component="aggregator", namespace="research"))
+    hub.kinds["pods"].append(pod("at-home", component="aggregator"))
 
+    assert [each.about for each in found(hub).findings].count("pod at-home") == 1
     assert troubles(hub) == {"pod agg": ("wrong", "NotReady")}
     assert then(hub, "pod agg") == "kubectl describe pod agg -n research"
 

@@ -167,7 +167,6 @@ def test_a_gateways_certificate_is_seen_on_its_grpc_port(issue, authority):
     server.start()
     try:
         context = trusting(authority)
-        context.set_alpn_protocols(["h2"])
         there = Server("127.0.0.1", port)
         assert transport.trust("TLS", there, context, "gateway.north.fed.example.org", "").level is Level.OK
         assert (
