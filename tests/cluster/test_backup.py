@@ -40,6 +40,12 @@ def kept(federation, site, which):
     return {file: base64.b64decode(content) for file, content in found.items()}
 
 
+def authority_of(federation):
+    """Read the authority of a hub; none if there is none yet."""
+    path = f"/api/v1/namespaces/{federation.system}/secrets?fieldSelector=metadata.name=fedward-authority"
+    return next((each["data"] for each in federation.hub.request("GET", path)["items"]), None)
+
+
 def test_a_hub_made_again_from_its_backup_has_its_hospitals_back_by_new_invitations(federation, another):
     describe_hub(federation.hub, federation.system)
     hub = federation.start_hub(authority=MAKES)
@@ -53,17 +59,19 @@ def test_a_hub_made_again_from_its_backup_has_its_hospitals_back_by_new_invitati
     for each in (hub, site):
         each.kill()
 
+    # As an installation does: there is a hub before there is what it was, with an authority that it made for itself.
+    describe_hub(another.hub, another.system)
+    another.start_hub(authority=MAKES)
+    wait_until("an authority", lambda: authority_of(another))
     restored = run_kubectl(
         another.hub, "apply", "--server-side", "--force-conflicts", "-f", "-", manifest=backup.stdout
     )
     assert restored.returncode == 0, restored.stderr
-    describe_hub(another.hub, another.system)
-    another.start_hub(authority=MAKES)
+    assert authority_of(another) == authority_of(federation)
     found = another.hub.request("GET", f"{GROUP}/federatedsites/{north.site}")
     assert found["spec"]["displayName"] == "North Hospital"
     another.wait_for("brain", "Suspended", "True")
-    authority = another.hub.request("GET", f"/api/v1/namespaces/{another.system}/secrets/fedward-authority")["data"]
-    signer = x509.load_pem_x509_certificate(base64.b64decode(authority["tls.crt"]))
+    signer = x509.load_pem_x509_certificate(base64.b64decode(authority_of(another)["tls.crt"]))
     before = kept(federation, north.site, "fedward-gateway-tls")
     x509.load_pem_x509_certificate(before["tls.crt"]).verify_directly_issued_by(signer)
     token = kept(federation, north.site, "fedward-hub-access")["token"].decode()
@@ -78,6 +86,8 @@ def test_a_hub_made_again_from_its_backup_has_its_hospitals_back_by_new_invitati
         file.write_text(content)
     another.start_invited_site(north.site, *files)
     wait_until("the hub hears it", lambda: connected(another, north.site), is_it=lambda it: it == HEARD)
+    gateway = x509.load_pem_x509_certificate(kept(federation, north.site, "fedward-gateway-tls")["tls.crt"])
+    gateway.verify_directly_issued_by(signer)
     another.patch("brain", {"suspend": False})
     uid = another.found("brain")["metadata"]["uid"]
 
