@@ -125,11 +125,14 @@ def invite(
     ] = None,
     expires: Annotated[str, typer.Option(help="When the invitation dies unused.")] = "7d",
     namespace: HubNamespace = "fedward",
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Also if it is out until a person lets it in again.")
+    ] = False,
 ) -> None:
     """Invite a hospital to the hub; prints the values of its chart, which hold a secret that is good once."""
     from fedward_cli.cluster.invite import invite
 
-    made = invite(site, namespace, expires, display_name, approval.value if approval else None)
+    made = invite(site, namespace, expires, display_name, approval.value if approval else None, is_meant=yes)
     typer.echo(made.values(), nl=False)
     notes = [
         f"{site} is invited; the invitation is good once, until {made.expires}. Any earlier one is dead.",

@@ -98,6 +98,21 @@ def test_a_site_is_let_in_by_the_person_who_compares_its_key(inviting):
     wait_until("the hub hears it", lambda: connected(inviting, north.site), is_it=lambda it: it == [("True", "Heard")])
 
 
+def test_whoever_has_a_second_invitation_is_not_in_before_a_person_has_approved_that_too(inviting):
+    north = Invited(inviting, "north", "--approval", "manual")
+    assert north.ask() == 201
+    assert fedward(inviting.hub, "approve", "site", north.site, "--yes").returncode == 0
+    north.certificate()
+    member = north.own_token()[1]["status"]["token"]
+    refused = north.invite()
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "add --yes if that is meant" in refused.stderr
+    assert north.own_token(member)[0] == 201
+    north.token = yaml.safe_load(north.invite("--yes").stdout)["invitation"]["token"]
+    assert north.own_token()[0] == 404
+    wait_until("what it had is dead", lambda: north.own_token(member), is_it=lambda answer: answer[0] == 401)
+
+
 def test_a_request_that_has_changed_since_it_was_seen_is_not_approved(inviting):
     from fedward_cli.cluster import approve_site
     from fedward_cli.cluster.kubectl import ClusterError

@@ -14,7 +14,7 @@ from fedward_cli.cluster.rights import account, mailbox, rights
 from fedward_cli.problems import InputError, Problem
 from fedward_operator.api.meta import API_VERSION
 from fedward_operator.policy import naming
-from fedward_operator.policy.joining.naming import INVITATION
+from fedward_operator.policy.joining.naming import INVITATION, MEMBER
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _TIME = re.compile(r"([1-9][0-9]{0,4})([dhm])")
@@ -68,6 +68,7 @@ def invite(
     expires: str = "7d",
     display_name: str | None = None,
     approval: str | None = None,
+    is_meant: bool = False,
     run: Kubectl = kubectl,
 ) -> Invitation:
     """Invite a hospital, or the same one again; an invitation that was given before is dead then.
@@ -78,11 +79,12 @@ def invite(
         expires: when the invitation dies unused: `7d`, `12h`, `30m`.
         display_name: the hospital's name for people; as it was where None.
         approval: `automatic` or `manual`; as it was where None.
+        is_meant: also where that ends the membership of a site that has joined.
         run: runs kubectl.
 
     Raises:
         InputError: the name or the time cannot be used.
-        ClusterError: there is no hub, the site was revoked, or kubectl says no.
+        ClusterError: there is no hub, the site was revoked, its membership would end, or kubectl says no.
     """
     check_name(site)
     lasts = _lasting(expires)
@@ -97,7 +99,9 @@ def invite(
         raise ClusterError(f"{site} was revoked; if it shall come back, say so first: {again}")
     asked = {"displayName": display_name, "approval": approval}
     spec |= {name: value for name, value in asked.items() if value is not None}
-    home = naming.mailbox(site)
+    home, is_manual = naming.mailbox(site), spec.get("approval") == "manual"
+    if is_manual:
+        _end_membership(site, is_meant, run)
     apply(run, [_federated_site(site, spec), mailbox(site), *rights(site)])
     # With its account every token dies that was given before.
     run(["delete", "serviceaccount", INVITATION, "--ignore-not-found", "--namespace", home])
@@ -106,7 +110,18 @@ def invite(
     given = json.loads(run(["create", "token", INVITATION, "--duration", seconds, "-o", "json", "--namespace", home]))
     status = given["status"]
     ca, token, ends = root["data"]["ca.crt"], status["token"], status["expirationTimestamp"]
-    return Invitation(site, hub.federation, hub.door, ca, token, ends, spec.get("approval") == "manual")
+    return Invitation(site, hub.federation, hub.door, ca, token, ends, is_manual)
+
+
+def _end_membership(site: str, is_meant: bool, run: Kubectl) -> None:
+    """End what the site has: with that, whoever has the invitation would be in without the approval of a person."""
+    home = naming.mailbox(site)
+    if find(run, "serviceaccount", MEMBER, home) is None:
+        return
+    if not is_meant:
+        text = f"{site} has joined, and a person has to approve it: invited again, it is out until that was done again"
+        raise ClusterError(f"{text}; add --yes if that is meant")
+    run(["delete", "serviceaccount", MEMBER, "--ignore-not-found", "--namespace", home])
 
 
 def check_name(site: str) -> None:
