@@ -30,5 +30,7 @@ if [ -d "$root/usr/share/ca-certificates" ]; then
   find "$root/usr/share/ca-certificates" -name '*.crt' | LC_ALL=C sort | xargs cat > "$root$bundle"
   ln -s "$bundle" "$root/usr/lib/ssl/cert.pem"
 fi
+# From here NVIDIA's container runtime makes the linker's cache, once it has added the driver's libraries.
+echo 'include /etc/ld.so.conf.d/*.conf' > "$root/etc/ld.so.conf"
 echo 'fedward:x:65532:65532:Fedward:/tmp:/usr/sbin/nologin' > "$root/etc/passwd"
 echo 'fedward:x:65532:' > "$root/etc/group"
