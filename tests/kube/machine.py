@@ -14,7 +14,7 @@ from tests.kube.waiting import wait_until
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _READY_S = 90.0
-_SHARES = 16 * 1024
+_SHARES = 4 * 1024
 """Of the processors' time; a process outside any group has 1024."""
 
 
