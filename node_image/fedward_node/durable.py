@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fedward_protocol.durable import sync_directory
+
 
 def write_durably(path: Path, content: bytes) -> None:
     """Write `content` to `path`, on the disk before this returns; readers see the old file or the new one.
@@ -19,8 +21,4 @@ def write_durably(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_directory(path.parent)

@@ -79,7 +79,7 @@ async def _serve(chosen: argparse.Namespace) -> int:
         with probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates)):
             await server.start()
             _log.info("serving", extra={"job": plan.job.name, "attempt": chosen.attempt, "listen": chosen.listen})
-            code = await _until_over(job, service, chosen.state / "initial.safetensors", stopped)
+            code = await _until_over(job, service, chosen.initial or chosen.state / "initial.safetensors", stopped)
             await server.stop(_STOP_S)
     if code == FAILED and job.state.failure is not None:
         leave_word(f"{job.state.failure.reason}: {job.state.failure.message}")
@@ -155,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", type=Path, required=True, help="the job's plan, JSON")
     parser.add_argument("--attempt", type=int, required=True, help="rises each time the job is started anew")
     parser.add_argument("--state", type=Path, required=True, help="folder of the journal, the updates and the models")
+    parser.add_argument("--initial", type=Path, help="where the first model appears; in the state folder by default")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where gateways connect")
     parser.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
     parser.add_argument("--tls", type=Path, required=True, help="folder of tls.crt, tls.key and ca.crt")

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fedward_protocol.digest import digest_file
+from fedward_protocol.durable import sync_directory
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_protocol.tensors.file import sync_directory
 from fedward_protocol.tensors.layout import Layout
 from fedward_server.events import Model
 

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedward_protocol.durable import sync_directory
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_protocol.tensors.file import sync_directory
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20

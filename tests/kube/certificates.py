@@ -40,7 +40,7 @@ class ClusterAuthority:
         names: list[x509.GeneralName] = [
             x509.DNSName(name) for name in ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
         ]
-        names += [x509.IPAddress(ipaddress.ip_address(each)) for each in dict.fromkeys(addresses)]
+        names += [x509.IPAddress(ipaddress.ip_address(each)) for each in dict.fromkeys(("127.0.0.1", *addresses))]
         return self._issue("server", "kube-apiserver", (), names)
 
     def client(self, user: str, groups: Sequence[str] = ()) -> tuple[Path, Path]:

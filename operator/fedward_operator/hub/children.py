@@ -120,16 +120,15 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
     labels = {**_selector(owner), naming.LABEL_JOB: owner.name, naming.LABEL_NAMESPACE: owner.namespace}
     labels[naming.LABEL_ATTEMPT] = str(attempt)
     head["metadata"]["labels"] |= labels | {name: owner.labels[name] for name in _QUEUE_LABELS if name in owner.labels}
-    mounts: list[Manifest] = [
-        {"name": "plan", "mountPath": "/plan", "readOnly": True},
-        {"name": "state", "mountPath": "/state"},
-    ]
+    plan: Manifest = {"name": "plan", "mountPath": "/plan", "readOnly": True}
+    tmp: Manifest = {"name": "tmp", "mountPath": TMP}
     initialise = restricted_container(
         "initialise",
         spec.image or settings.trainer_image,
-        ["initialise", "--plan", "/plan/plan.json", "--out", "/state/initial.safetensors"],
+        ["initialise", "--plan", "/plan/plan.json", "--out", "/initial/model.safetensors"],
         resources={"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
-        mounts=[*mounts, {"name": "tmp", "mountPath": TMP}],
+        # It runs the researcher's code: not where single sites' updates lie.
+        mounts=[plan, {"name": "initial", "mountPath": "/initial"}, {"name": "scratch", "mountPath": TMP}],
     )
     aggregator = restricted_container(
         "aggregator",
@@ -137,9 +136,14 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
         [
             *("--plan", "/plan/plan.json", "--attempt", str(attempt), "--state", "/state", "--tls", "/tls"),
             *("--listen", f"0.0.0.0:{PORT}", "--metrics", f"0.0.0.0:{METRICS_PORT}"),
+            *("--initial", "/initial/model.safetensors"),
         ],
         resources={"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
-        mounts=[*mounts, {"name": "tls", "mountPath": "/tls", "readOnly": True}, {"name": "tmp", "mountPath": TMP}],
+        mounts=[
+            *(plan, tmp, {"name": "state", "mountPath": "/state"}),
+            {"name": "initial", "mountPath": "/initial", "readOnly": True},
+            {"name": "tls", "mountPath": "/tls", "readOnly": True},
+        ],
     )
     aggregator["ports"] = [
         {"name": "grpc", "containerPort": PORT},
@@ -154,7 +158,7 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
             {"name": "plan", "configMap": {"name": naming.plan(owner.name)}},
             {"name": "state", "persistentVolumeClaim": {"claimName": naming.aggregator(owner.name)}},
             {"name": "tls", "secret": {"secretName": naming.aggregator_tls(owner.name), "defaultMode": 0o440}},
-            {"name": "tmp", "emptyDir": {}},
+            *({"name": name, "emptyDir": {}} for name in ("initial", "scratch", "tmp")),
         ],
         pull_secrets=settings.pull_secrets,
     )

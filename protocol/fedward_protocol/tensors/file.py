@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedward_protocol.digest import FileDigest
+from fedward_protocol.durable import sync_directory
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.tensors.blocks import Values
 from fedward_protocol.tensors.layout import Layout, TensorSpec
@@ -216,15 +217,6 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     """
     with TensorFile.open(path) as file:
         return {spec.name: file.read(spec.name).reshape(spec.shape).copy() for spec in file.layout.specs}
-
-
-def sync_directory(path: Path) -> None:
-    """Make a rename in the directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager

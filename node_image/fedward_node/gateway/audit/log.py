@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from fedward_node.gateway.audit.record import GENESIS, MAX_LINE, Record, digest_of
 from fedward_node.gateway.audit.verification import Chain, files_of, lines_of
+from fedward_protocol.durable import sync_directory
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_protocol.tensors.file import sync_directory
 
 NO_FACTS: Mapping[str, JsonValue] = MappingProxyType({})
 

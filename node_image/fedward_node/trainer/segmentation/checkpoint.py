@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fedward_node.trainer.segmentation.training import EpochResult, Trainee
-from fedward_protocol.tensors.file import sync_directory
+from fedward_protocol.durable import sync_directory
 
 _logger = logging.getLogger(__name__)
 

@@ -155,7 +155,11 @@ def test_an_aggregator_is_started_as_its_attempt_on_the_jobs_plan_and_claim():
     for container in (initialise, aggregator):
         assert {mount["name"] for mount in container["volumeMounts"]} <= set(volumes)
         assert container["resources"]["limits"]["memory"]
-    assert "tls" not in {mount["name"] for mount in initialise["volumeMounts"]}
+    # The first container runs a researcher's code: it sees no update, no key, and nothing that the other one writes to.
+    theirs, ours = ({mount["name"]: mount for mount in each["volumeMounts"]} for each in (initialise, aggregator))
+    assert theirs.keys() & ours.keys() == {"plan", "initial"}
+    assert not {"state", "tls"} & theirs.keys()
+    assert ours["initial"]["readOnly"]
 
 
 def test_images_are_pulled_with_the_secrets_that_were_named_and_without_any_where_none_was():
