@@ -17,6 +17,7 @@ from tests.e2e.phantom_data import provide
 from tests.kube.binaries import binaries
 from tests.kube.cluster import Cluster, hub_and_hospital
 from tests.kube.device_plugin import DevicePlugin
+from tests.kube.machine import DEVICE_PLUGINS
 from tests.kube.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,7 @@ class Installation:
         data = provide(self.folder / "data")
         for cluster, needed in ((self.hub, _AT_HUB), (self.hospital, _AT_HOSPITAL)):
             cluster.start([self._images[name] for name in needed], {DOMAIN: self.hub.network.address})
-        self.gpus = DevicePlugin(self.hospital.machine.device_plugins, GPU, 2)
+        self.gpus = DevicePlugin(DEVICE_PLUGINS, GPU, 2)
         self.gpus.start()
         for site in self.sites.values():
             lend(site, data[site.name])

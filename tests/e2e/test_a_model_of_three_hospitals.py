@@ -37,7 +37,8 @@ def trained(federation):
 
 def test_every_hospital_has_joined_and_is_heard_with_its_cases_counted(trained):
     federation, _ = trained
-    assert federation.connected() == dict.fromkeys(("north", "south", "west"), ("True", "Heard"))
+    all_heard = dict.fromkeys(("north", "south", "west"), ("True", "Heard"))
+    wait_until("all are heard", federation.connected, 60, lambda seen: seen == all_heard)
     found = json.loads(federation.hub.kubectl("get", "fsite", "north", "-o", "json"))["status"]
     assert found["cases"] == {"brats": 26}
     assert found["gpus"] == 1
@@ -70,20 +71,29 @@ def test_what_left_each_hospital_stands_in_an_audit_log_that_is_whole(trained):
         folder = volume(site.cluster, site.namespace, "fedward-gateway-audit")
         said = federation.fedward(site.cluster, "audit", "verify", str(folder))
         assert "whole" in said or "intact" in said, said
-        entries = "".join(file.read_text() for file in sorted(folder.glob("*.jsonl")))
-        assert entries.count(f'"{JOB}"') >= 6, "each round's update is written down"
+        entries = [
+            json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines()
+        ]
+        rounds = {
+            each["facts"]["round"]
+            for each in entries
+            if each["facts"].get("job") == f"{RESEARCH}/{JOB}" and each["event"].startswith("update")
+        }
+        assert rounds == set(range(1, 7)), "each round's update is written down"
 
 
 def test_every_part_says_how_it_goes_in_metrics(trained):
     federation, _ = trained
     hub = federation.hub
     (operator,) = pods(hub, "fedward", "hub-operator")
-    assert f'fedward_job_round{{job="{JOB}"' in scrape(hub, operator) or "fedward_job" in scrape(hub, operator)
+    assert f'fedward_operator_job_site_round{{job="{JOB}",namespace="{RESEARCH}",site="north"}} 6.0' in scrape(
+        hub, operator
+    )
     for site in federation.sites.values():
         (gateway,) = pods(site.cluster, site.namespace, "gateway")
-        assert "fedward_gateway" in scrape(site.cluster, gateway)
+        assert "fedward_gateway_released_total 6.0" in scrape(site.cluster, gateway)
         (operator,) = pods(site.cluster, site.namespace, "site-operator")
-        assert "fedward_operator" in scrape(site.cluster, operator)
+        assert 'fedward_operator_reconciles_total{kind="SiteJob"' in scrape(site.cluster, operator)
 
 
 def test_helm_test_finds_nothing_wrong(trained):

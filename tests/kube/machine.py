@@ -14,6 +14,9 @@ from tests.kube.waiting import wait_until
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _READY_S = 90.0
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
+"""Where device plugins find the kubelet: one that is built in, so of several on a machine the last one that started."""
+
 _SHARES = 4 * 1024
 """Of the processors' time; a process outside any group has 1024."""
 
@@ -30,11 +33,6 @@ class Machine:
         )
         self._kubelet: Component | None = None
         self._proxy: Component | None = None
-
-    @property
-    def device_plugins(self) -> Path:
-        """The folder in which device plugins find the kubelet."""
-        return self._folder / "kubelet" / "device-plugins"
 
     def start(self) -> None:
         """Start everything and wait until the node is ready; images are loaded before."""
