@@ -88,7 +88,7 @@ class Installation:
             *("helm", "install", "fedward", str(ROOT / "charts/fedward-hub"), "-n", "fedward", "--create-namespace"),
             *("--set", f"domain={DOMAIN}", "--set", "global.imageRegistry=localhost", "--set", "door.replicas=1"),
             *("--set", f"door.port={DOOR_PORT}", "--set", "door.service.type=NodePort"),
-            *("--set", f"door.service.nodePort={DOOR_PORT}", "--set", "aggregator.storage=1Gi"),
+            *("--set", f"door.service.nodePort={DOOR_PORT}", "--set", "aggregator.storage=200Mi"),
             *("--wait", "--timeout", _INSTALL_S, *more),
         )
         self.seconds["helm install at the hub"] = time.monotonic() - started
@@ -109,10 +109,24 @@ class Installation:
         site.cluster.command(
             *("helm", "install", "fedward-site", str(ROOT / "charts/fedward-site"), "-n", site.namespace),
             *("-f", str(invitation), "-f", str(data), "--set", "global.imageRegistry=localhost"),
-            *("--set", "gateway.state.size=1Gi", "--set", "gateway.audit.size=100Mi"),
+            *("--set", "gateway.state.size=200Mi", "--set", "gateway.audit.size=50Mi"),
             *("--wait", "--timeout", _INSTALL_S, *more),
         )
         self.seconds[f"helm install at {name}, joined"] = time.monotonic() - started
+
+    def upgrade_hub(self, *more: str) -> None:
+        """`helm upgrade` at the hub."""
+        self._upgrade(self.hub, "fedward", "fedward-hub", "fedward", *more)
+
+    def upgrade_site(self, name: str, *more: str) -> None:
+        """`helm upgrade` at a hospital."""
+        site = self.sites[name]
+        self._upgrade(site.cluster, "fedward-site", "fedward-site", site.namespace, *more)
+
+    def _upgrade(self, cluster: Cluster, release: str, chart: str, namespace: str, *more: str) -> None:
+        wait = ("--wait", "--timeout", _INSTALL_S)
+        upgrade = ("upgrade", release, str(ROOT / "charts" / chart), "-n", namespace, "--reuse-values")
+        cluster.command("helm", *upgrade, *wait, *more)
 
     def fedward(self, cluster: Cluster, *arguments: str, check: bool = True) -> str:
         """Run the `fedward` command towards one cluster, and return what it printed."""
@@ -203,7 +217,7 @@ def policy(site: Site) -> dict[str, Any]:
             }
         ],
         "concurrency": 2,
-        "state": {"size": "1Gi"},
+        "state": {"size": "500Mi"},
         "limits": {"memory": "4Gi"},
     }
     if site.name == "north":

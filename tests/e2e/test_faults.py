@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import itertools
 import os
 import signal
 import time
+from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
 from tests.e2e.installation import RESEARCH, ended, pods, volume
 from tests.kube.waiting import wait_until
 
@@ -139,6 +143,70 @@ def test_a_node_that_is_drained_gives_its_pods_back_later(running):
 
 def test_a_volume_that_is_full_holds_up_and_loses_nothing(running):
     federation, name = running
-    folder = volume(federation.hub, RESEARCH, f"{name}-aggregator")
-    assert folder.exists()
+    ballast = volume(federation.hub, RESEARCH, f"{name}-aggregator") / "ballast"
+    fill(ballast)
+    try:
+        wait_until(
+            "an update is refused for want of room",
+            lambda: "StorageFull" in federation.hub.kubectl("logs", "-n", RESEARCH, f"job/{name}-aggregator-1"),
+            180,
+        )
+    finally:
+        ballast.unlink()
     completes(federation, name)
+
+
+def fill(ballast):
+    """Write a file until there is no room left beside it."""
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 12))
+
+
+def test_an_upgrade_of_everything_in_the_middle_of_a_round(running):
+    federation, name = running
+    federation.upgrade_hub("--set", "operator.podAnnotations.turn=two", "--set", "door.podAnnotations.turn=two")
+    for site in federation.sites:
+        federation.upgrade_site(
+            site, "--set", "operator.podAnnotations.turn=two", "--set", "gateway.podAnnotations.turn=two"
+        )
+    completes(federation, name)
+
+
+def test_a_certificate_that_has_expired_is_replaced_and_its_hospital_comes_back(running):
+    federation, name = running
+    hospital = federation.hospital
+    scale = ("scale", "-n", "north", "deployment/fedward-site-operator")
+    federation.upgrade_hub("--set", "sites.certificateLife=45s")
+    hospital.kubectl("delete", "secret", "fedward-gateway-tls", "-n", "north")
+    delete(hospital, "north", "site-operator")
+    try:
+        wait_until("a certificate of a short life", lambda: expires_in(hospital), 120, lambda left: 0 < left < 60)
+        hospital.kubectl(*scale, "--replicas=0")
+        wait_until("it has expired", lambda: expires_in(hospital), 120, lambda left: left < 0)
+        delete(hospital, "north", "gateway")
+        wait_until("its hospital is missed", lambda: state_of(federation, name, "north"), 180, lambda it: it in AWAY)
+    finally:
+        federation.upgrade_hub("--set", "sites.certificateLife=720h")
+        hospital.kubectl(*scale, "--replicas=1")
+    completes(federation, name)
+
+
+AWAY = ("Lost", "Offline", "Absent")
+
+
+def expires_in(hospital):
+    """Say for how many seconds the gateway's certificate is still good."""
+    data = hospital.kubectl(
+        *("get", "secret", "fedward-gateway-tls", "-n", "north", "--ignore-not-found"),
+        *("-o", "jsonpath={.data.tls\\.crt}"),
+    )
+    if not data:
+        return 0.0
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(data))
+    return (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds()
+
+
+def state_of(federation, name, site):
+    """Say how a site's part in a job goes, in one word."""
+    return {each["name"]: each["state"] for each in federation.status(name).get("sites", ())}.get(site)

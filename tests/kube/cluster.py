@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.kube import essentials
 from tests.kube.component import Component
+from tests.kube.container_runtime import unmount_below
 from tests.kube.control_plane import ControlPlane
 from tests.kube.machine import Machine
 from tests.kube.network import Namespace
@@ -79,6 +80,7 @@ class Cluster:
             each.stop()
         self.machine.stop()
         self.plane.stop()
+        unmount_below(self.volumes)
         self.network.remove()
 
     def _help(self, module: str, *arguments: str) -> None:

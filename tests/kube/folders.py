@@ -1,4 +1,4 @@
-"""Provides volumes: a folder of this machine for each claim of the cluster's default class, deleted with its volume.
+"""Provides volumes: for each claim of the cluster's default class a folder of this machine, as large as was asked for.
 
 `python -m tests.kube.folders KUBECONFIG FOLDER NODE`
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -38,14 +37,20 @@ class Folders:
         for volume in self._read("pv"):
             if volume["status"].get("phase") == "Released" and _is_ours(volume):
                 self._run("delete", "pv", volume["metadata"]["name"])
-                shutil.rmtree(volume["spec"]["local"]["path"], ignore_errors=True)
+                path = Path(volume["spec"]["local"]["path"])
+                subprocess.run(["umount", "--lazy", str(path)], check=True)
+                path.rmdir()
 
     def _volume(self, claim: dict[str, Any]) -> dict[str, Any]:
         metadata = claim["metadata"]
         name = f"{metadata['namespace']}-{metadata['name']}-{metadata['uid'][:8]}"[-60:].lstrip("-.")
         path = self._folder / name
         path.mkdir(parents=True, exist_ok=True)
-        shutil.chown(path, _USER, _USER)
+        if not path.is_mount():
+            # In memory, because that has a size: a volume can be full.
+            size = claim["spec"]["resources"]["requests"]["storage"].removesuffix("i")
+            options = f"size={size},uid={_USER},gid={_USER},mode=0770"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "fedward", str(path)], check=True)
         hostname = {"key": "kubernetes.io/hostname", "operator": "In", "values": [self._node]}
         return {
             "apiVersion": "v1",
