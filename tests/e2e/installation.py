@@ -218,7 +218,7 @@ def policy(site: Site) -> dict[str, Any]:
         ],
         "concurrency": 2,
         "state": {"size": "500Mi"},
-        "limits": {"memory": "4Gi"},
+        "limits": {"cpu": "500m", "memory": "4Gi"},
     }
     if site.name == "north":
         spec |= {"gpus": {"resource": GPU, "count": 1}}

@@ -5,51 +5,41 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
-from typing import Any
+from pathlib import Path
 
-from tests.kube.binaries import binaries
+from tests.kube.api import Api
 from tests.kube.network_policies import CHAIN, Scene, rules
 
 _EVERY_S = 0.3
 
 
-def look(kubectl: list[str]) -> Scene:
+def look(api: Api) -> Scene:
     """Read what the API server says."""
-    found = {kind: _read(kubectl, kind) for kind in ("pods", "namespaces", "networkpolicies")}
     pods = [
         pod
-        for pod in found["pods"]
+        for pod in api.items("/api/v1/pods")
         if pod["status"].get("podIP")
         and not pod["spec"].get("hostNetwork")
         and pod["status"].get("phase") not in ("Succeeded", "Failed")
     ]
-    labels = {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in found["namespaces"]}
-    return Scene(pods, labels, found["networkpolicies"])
-
-
-def _read(kubectl: list[str], kind: str) -> list[dict[str, Any]]:
-    command = [*kubectl, "get", kind, "--all-namespaces", "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    items: list[dict[str, Any]] = json.loads(done.stdout)["items"]
-    return items
+    labels = {
+        each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in api.items("/api/v1/namespaces")
+    }
+    return Scene(pods, labels, api.items("/apis/networking.k8s.io/v1/networkpolicies"))
 
 
 def main(kubeconfig: str, namespace: str) -> None:
     """Keep the packet filter as the policies say, until told to end."""
-    found = binaries()
-    assert found is not None
-    kubectl = [str(found / "kubectl"), f"--kubeconfig={kubeconfig}"]
-    enter = ["nsenter", f"--net=/var/run/netns/{namespace}"]
+    api, enter = Api(Path(kubeconfig)), ["nsenter", f"--net=/var/run/netns/{namespace}"]
     told = ""
     while True:
         try:
-            wanted = rules(look(kubectl))
-        except subprocess.CalledProcessError as error:
-            sys.stderr.write(error.stderr)  # an API server that is away, most often
+            wanted = rules(look(api))
+        except OSError as error:
+            sys.stderr.write(f"{error}\n")  # an API server that is away, most often
         else:
             if wanted != told:
                 subprocess.run([*enter, "iptables-restore", "--noflush"], input=wanted, text=True, check=True)

@@ -5,45 +5,47 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.kube.binaries import binaries
+from tests.kube.api import Api
 from tests.kube.essentials import STORAGE_CLASS
 
 _EVERY_S = 0.5
 _USER = 65532
+_VOLUMES = "/api/v1/persistentvolumes"
 
 
 class Folders:
     """One cluster's volumes."""
 
-    def __init__(self, kubeconfig: str, folder: Path, node: str) -> None:
-        found = binaries()
-        assert found is not None
-        self._kubectl = [str(found / "kubectl"), f"--kubeconfig={kubeconfig}"]
-        self._folder, self._node = folder, node
+    def __init__(self, api: Api, folder: Path, node: str) -> None:
+        self._api, self._folder, self._node = api, folder, node
 
     def provide(self) -> None:
-        """Make the volumes of claims that wait, and delete those that were let go."""
-        claims = self._read("pvc")
-        waiting = [each for each in claims if each["status"]["phase"] == "Pending" and _is_ours(each)]
-        for claim in waiting:
-            self._run("apply", "-f", "-", manifest=self._volume(claim))
-        for volume in self._read("pv"):
+        """Make the volumes of claims that wait, and delete those that were let go.
+
+        Raises:
+            OSError: the API server is away.
+        """
+        volumes = self._api.items(_VOLUMES)
+        made = {volume["metadata"]["name"] for volume in volumes}
+        for claim in self._api.items("/api/v1/persistentvolumeclaims"):
+            if claim["status"]["phase"] == "Pending" and _is_ours(claim) and _name(claim) not in made:
+                self._api.request("POST", _VOLUMES, self._volume(claim))
+        for volume in volumes:
             if volume["status"].get("phase") == "Released" and _is_ours(volume):
-                self._run("delete", "pv", volume["metadata"]["name"])
+                self._api.request("DELETE", f"{_VOLUMES}/{volume['metadata']['name']}")
                 path = Path(volume["spec"]["local"]["path"])
                 subprocess.run(["umount", "--lazy", str(path)], check=True)
                 path.rmdir()
 
     def _volume(self, claim: dict[str, Any]) -> dict[str, Any]:
         metadata = claim["metadata"]
-        name = f"{metadata['namespace']}-{metadata['name']}-{metadata['uid'][:8]}"[-60:].lstrip("-.")
+        name = _name(claim)
         path = self._folder / name
         path.mkdir(parents=True, exist_ok=True)
         if not path.is_mount():
@@ -67,14 +69,10 @@ class Folders:
             },
         }
 
-    def _read(self, kind: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = json.loads(self._run("get", kind, "--all-namespaces", "-o", "json"))["items"]
-        return items
 
-    def _run(self, *arguments: str, manifest: object = None) -> str:
-        given = None if manifest is None else json.dumps(manifest)
-        done = subprocess.run([*self._kubectl, *arguments], input=given, capture_output=True, text=True, check=True)
-        return done.stdout
+def _name(claim: dict[str, Any]) -> str:
+    metadata = claim["metadata"]
+    return f"{metadata['namespace']}-{metadata['name']}-{metadata['uid'][:8]}"[-60:].lstrip("-.")
 
 
 def _is_ours(thing: dict[str, Any]) -> bool:
@@ -82,10 +80,10 @@ def _is_ours(thing: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    folders = Folders(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    folders = Folders(Api(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3])
     while True:
         try:
             folders.provide()
-        except subprocess.CalledProcessError as error:
-            sys.stderr.write(error.stderr)  # an API server that is away, most often
+        except OSError as error:
+            sys.stderr.write(f"{error}\n")  # an API server that is away, most often
         time.sleep(_EVERY_S)

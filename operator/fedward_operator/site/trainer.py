@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from fedward_operator.api.policy import SitePolicySpec, Volume
@@ -132,9 +134,7 @@ def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSe
             {"name": "tmp", "mountPath": TMP},
         ],
     )
-    if not grant.gpus:
-        # An image may ask NVIDIA's runtime for every GPU of the node; whom none was lent gets none.
-        trainer["env"] = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
+    trainer["env"] = list(_surroundings(grant))
     pod = restricted_pod(containers=[trainer], volumes=volumes, pull_secrets=settings.pull_secrets)
     # Kubernetes tells a trainer the gateway's address, so that it need not ask for a name.
     pod["enableServiceLinks"] = True
@@ -148,6 +148,15 @@ def _pod(owner: Mirrored, grant: Grant, policy: SitePolicySpec, settings: SiteSe
     if grant.priority_class_name:
         pod["priorityClassName"] = grant.priority_class_name
     return pod
+
+
+def _surroundings(grant: Grant) -> Iterator[Manifest]:
+    if grant.cpu:
+        # It sees all of the node's cores, and threads beyond those that it was given only get in each other's way.
+        yield {"name": "OMP_NUM_THREADS", "value": str(math.ceil(quantity(grant.cpu)))}
+    if not grant.gpus:
+        # An image may ask NVIDIA's runtime for every GPU of the node; whom none was lent gets none.
+        yield {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
 
 
 def data_source(volume: Volume) -> Manifest:

@@ -90,9 +90,19 @@ def test_batches_may_take_half_of_the_memory_and_2_gib_where_nothing_bounds_it(m
 
 
 def test_a_trainer_without_gpus_sees_none_whatever_its_image_says():
-    void = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
-    assert pod(gpus={}, runtime_class_name=None)["containers"][0]["env"] == void
-    assert "env" not in pod()["containers"][0]
+    void = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+    assert void in environment(gpus={}, runtime_class_name=None)
+    assert void not in environment()
+
+
+@pytest.mark.parametrize(("cpu", "threads"), [("4", "4"), ("500m", "1"), ("2500m", "3"), (None, None)])
+def test_it_computes_with_as_many_threads_as_it_was_given_cores(cpu, threads):
+    found = {each["name"]: each["value"] for each in environment(cpu=cpu)}
+    assert found.get("OMP_NUM_THREADS") == threads
+
+
+def environment(**granted):
+    return pod(**granted)["containers"][0]["env"]
 
 
 @pytest.mark.parametrize(
