@@ -122,6 +122,30 @@ def test_a_hospital_whose_network_is_cut_comes_back(running, seconds):
     completes(federation, name)
 
 
+def test_a_line_that_breaks_in_the_middle_of_an_upload_costs_no_round(running):
+    federation, name = running
+    network, spool = federation.hospital.network, volume(federation.hub, RESEARCH, f"{name}-aggregator") / "spool"
+    network.slow_down(100)  # kbit a second: an update takes most of a minute
+    try:
+        wait_until("an update is half way", lambda: half_way(spool), 180)
+        network.cut()
+        wait_until("the hub notices", lambda: federation.connected()["north"][0], 90, lambda it: it == "False")
+        assert half_way(spool)
+    finally:
+        network.speed_up()
+        network.mend()
+    completes(federation, name)
+
+
+def half_way(spool):
+    """Name the updates of the hospital behind the slow line of which a part has arrived."""
+    return [file.name for file in spool.glob("*/[ns]o*.*") if 0 < file.stat().st_size < WHOLE]
+
+
+WHOLE = 500_000
+"""An update of the example's network has some 560,000 bytes."""
+
+
 def test_a_node_whose_kubelet_is_gone_for_a_minute_and_a_half(running):
     federation, name = running
     machine = federation.hospital.machine

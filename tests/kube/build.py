@@ -45,10 +45,9 @@ TOOLS = (
     Tool("kwok", "sigs.k8s.io/kwok", "v0.8.0", "sigs.k8s.io/kwok/cmd/kwok"),
     Tool("helm", "helm.sh/helm/v4", "v4.2.4", "helm.sh/helm/v4/cmd/helm"),
     Tool("coredns", "github.com/coredns/coredns", "v1.14.7", "github.com/coredns/coredns"),
-    Tool("kubeconform", "github.com/yannh/kubeconform", "v0.8.0", "github.com/yannh/kubeconform/cmd/kubeconform"),
     Tool("cyclonus", "github.com/mattfenwick/cyclonus", "v0.5.6", "github.com/mattfenwick/cyclonus/cmd/cyclonus"),
 )
-"""What plays the nodes, installs the charts, answers for names, and judges manifests and network policies."""
+"""What plays the nodes, installs the charts, answers for names, and judges network policies."""
 
 
 def cache() -> Path:

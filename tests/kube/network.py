@@ -68,6 +68,15 @@ class Namespace:
         for chain, direction in (("PREROUTING", "-i"), ("POSTROUTING", "-o")):
             self.run("iptables", "-t", "mangle", "-D", chain, direction, _WAN, *_named("wan-cut"), "-j", "DROP")
 
+    def slow_down(self, kbit_a_second: int) -> None:
+        """Let no more than so much through the line from this end."""
+        rate = ("rate", f"{kbit_a_second}kbit", "burst", "16kbit", "latency", "500ms")
+        self.run("tc", "qdisc", "add", "dev", _WAN, "root", "tbf", *rate)
+
+    def speed_up(self) -> None:
+        """Let everything through again."""
+        self.run("tc", "qdisc", "delete", "dev", _WAN, "root")
+
     def run(self, *command: str) -> str:
         """Run a command on that machine, and return what it printed."""
         return _run(*self.host.enter, *command)
