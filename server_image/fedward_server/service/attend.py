@@ -152,7 +152,8 @@ def _evaluated(site: str, evaluation: pb.Evaluation, state: JobState, now: float
 def _failed(site: str, failure: pb.Refusal, state: JobState, now: float) -> events.SiteFailed | None:
     if state.is_over or state.sites[site].reason_gone is not None:
         return None
-    # A newer site may know reasons that this end does not.
-    known = failure.reason in Reason.__members__.values()
-    reason = Reason(failure.reason) if known else Reason.TRAINING_FAILED
+    # A newer site may know reasons that this end does not. And by SITE_REVOKED the hub knows whom it need not dismiss
+    # any more, so that no site may say it of itself.
+    counts = failure.reason in Reason.__members__.values() and failure.reason != Reason.SITE_REVOKED
+    reason = Reason(failure.reason) if counts else Reason.TRAINING_FAILED
     return events.SiteFailed(at=now, site=site, reason=reason, message=failure.message[:_LONGEST_TEXT])

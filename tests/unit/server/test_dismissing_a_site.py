@@ -158,6 +158,13 @@ async def test_the_hub_sees_that_a_site_is_revoked(bench, sites):
     assert [site.name for site in said.sites] == list(SITES)
 
 
+async def test_a_site_cannot_say_itself_that_it_was_revoked_to_be_spared_the_dismissal(bench, sites):
+    failure = pb.Refusal(reason=Reason.SITE_REVOKED, message="leave me alone")
+    await sites[1].stream.write(pb.SiteMessage(failure=failure))
+    await bench.until(lambda state: state.sites["north"].reason_gone is not None)
+    assert bench.job.state.sites["north"].reason_gone is Reason.TRAINING_FAILED
+
+
 def test_an_update_that_came_in_while_its_site_was_dismissed_is_not_written_down():
     state = apply(begin(PLAN), events.SiteDismissed(at=0, site="north"))
     header = pb.UpdateHeader(job=pb.JobRef(uid=UID, attempt=0), site="north", round=1)
