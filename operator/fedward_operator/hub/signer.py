@@ -58,8 +58,9 @@ class SigningReconciler:
     async def _let_in(self, view: RequestView, site: str, verdict: Sign) -> None:
         if not view.asked.approved:
             await self._say(view, "Approved", "Invited", f"{site} is invited to the federation")
-        # With this account the site's rights begin, and with its end they end.
-        await self._client.apply(kinds.SERVICE_ACCOUNT, _member(site))
+        if verdict.joins:
+            # With this account the site's rights begin, and with its end they end: no renewal revives it.
+            await self._client.apply(kinds.SERVICE_ACCOUNT, _member(site))
         certificate = self._authority.certify_site(verdict.request, self._now(), self._lifetime)
         # Behind it whom the site shall believe: it learns of an authority that takes over when it renews.
         chain = certificate + self._authority.trusted_pem

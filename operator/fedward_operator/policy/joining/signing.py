@@ -40,9 +40,14 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Approve it, if nobody has yet, and issue the certificate."""
+    """Approve it, if nobody has yet, and issue the certificate.
+
+    Attributes:
+        joins: the site comes by an invitation, and gets its account; whoever renews has one, or had until it was ended.
+    """
 
     request: CertificateRequest
+    joins: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +90,5 @@ def judge(asked: Asked, site: Invited | None, federation: str) -> Sign | Deny | 
         return Deny(f"the request must name {gateway_name(name, federation)} as its only DNS name")
     # A member renews what it was given; an invitation may be good enough by itself.
     if asked.approved or account == naming.MEMBER or site.approval == "automatic":
-        return Sign(request)
+        return Sign(request, joins=account == naming.INVITATION)
     return Wait()

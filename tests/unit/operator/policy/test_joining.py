@@ -31,12 +31,15 @@ def test_an_invited_site_gets_its_certificate_by_itself_unless_a_person_has_to_s
     signed = judge(ASKED, AUTOMATIC, FEDERATION)
     assert isinstance(signed, Sign)
     assert signed.request.identity.uri == "spiffe://fed.example.org/site/north"
+    assert signed.joins
     assert judge(ASKED, MANUAL, FEDERATION) == Wait()
     assert isinstance(judge(dataclasses.replace(ASKED, approved=True), MANUAL, FEDERATION), Sign)
 
 
-def test_a_member_renews_without_a_person() -> None:
-    assert isinstance(judge(dataclasses.replace(ASKED, user=MEMBER), MANUAL, FEDERATION), Sign)
+def test_a_member_renews_without_a_person_and_gets_no_account_as_it_may_have_been_ended_meanwhile() -> None:
+    renewed = judge(dataclasses.replace(ASKED, user=MEMBER), MANUAL, FEDERATION)
+    assert isinstance(renewed, Sign)
+    assert not renewed.joins
 
 
 def test_what_is_settled_is_left_alone() -> None:
