@@ -17,10 +17,7 @@ from tests.kube.waiting import wait_until
 
 MODULES = Path("/etc/nginx/modules-enabled/50-mod-stream.conf")
 
-pytestmark = [
-    pytest.mark.charts,
-    pytest.mark.skipif(not (shutil.which("nginx") and MODULES.exists()), reason="no nginx with its stream module"),
-]
+pytestmark = pytest.mark.charts
 
 
 class Names:
@@ -54,6 +51,8 @@ class Names:
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Names]]:
     """A running door; its port, and whom it asks."""
+    if not (shutil.which("nginx") and MODULES.exists()):
+        pytest.skip("no nginx with its stream module")
     folder, names, (port, health) = tmp_path_factory.mktemp("door"), Names(), free_ports(2)
     config = of_kind(render("hub", values={"door": {"resolver": "127.0.0.1"}}), "ConfigMap")["fedward-door"]
     text: str = config["data"]["nginx.conf"]

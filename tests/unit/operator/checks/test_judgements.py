@@ -71,8 +71,9 @@ def test_a_certificate_of_a_rotated_authority_is_believed_while_both_are(issue, 
     ],
 )
 def test_a_certificate_that_is_not_as_it_should_be_is_said_why(issue, now, case, reason, level):
-    missing, broken = case.pop("missing", False), case.pop("broken", False)
-    held = issue(case.pop("identity", "site/north"), **case)
+    missing, broken = case.get("missing", False), case.get("broken", False)
+    asked = {name: value for name, value in case.items() if name in ("days", "ago")}
+    held = issue(case.get("identity", "site/north"), **asked)
     cert = None if missing else b"no PEM" if broken else held.cert_pem
     found = membership.joined(cert, held.ca_pem, NORTH, now, "kubectl logs")
 
