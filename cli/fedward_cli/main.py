@@ -75,7 +75,9 @@ def approve(
         str | None, typer.Argument(metavar="SITEJOB | site", help="What waits is listed where no name is given.")
     ] = None,
     site: Annotated[str | None, typer.Argument(metavar="NAME", help="The site's, after the word site.")] = None,
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="The SiteJob's namespace.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="The SiteJob's; kubectl's own if left out.")
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Approve what a job would run at this hospital (SitePolicy with approval: manual).
@@ -121,12 +123,12 @@ def invite(
     site: Annotated[str, typer.Argument(help="Its name in the federation.")],
     display_name: Annotated[str | None, typer.Option(help="The hospital's name, for people.")] = None,
     approval: Annotated[
-        Approval | None, typer.Option(help="Whether a person has to let it in.  [default: automatic]")
+        Approval | None, typer.Option(help="Whether a person has to let it in; automatic, or as it was, if left out.")
     ] = None,
     expires: Annotated[str, typer.Option(help="When the invitation dies unused.")] = "7d",
     namespace: HubNamespace = "fedward",
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Also if it is out until a person lets it in again.")
+        bool, typer.Option("--yes", "-y", help="Also if the site is out then until a person lets it in again.")
     ] = False,
 ) -> None:
     """Invite a hospital to the hub; prints the values of its chart, which hold a secret that is good once."""
@@ -221,7 +223,7 @@ def rotate(
 @app.command()
 def run(
     file: File,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results.  [default: runs/JOB]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; runs/JOB if left out.")] = None,
     overrides: Overrides = None,
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also train on each site alone, and centrally.")
