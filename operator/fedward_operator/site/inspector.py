@@ -82,6 +82,8 @@ class Inspector:
         basis = inspection.basis_of(dataset, policy.asked)
         manifest = preflight.preflight_job(policy, spec, dataset, basis, self._settings)
         try:
+            # Behind its fence or not at all: it reads the scans.
+            await self._client.apply(kinds.NETWORK_POLICY, preflight.network_policy(self._settings))
             self._caches.preflights.put(await self._client.apply(kinds.JOB, manifest))
         except ApiError as error:
             if not error.is_final:

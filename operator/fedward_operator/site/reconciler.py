@@ -153,7 +153,7 @@ class SiteReconciler:
                 writes.append(self._write(self._caches.claims, kinds.CLAIM, claim))
             if running is None:
                 manifest = trainer.trainer_job(mirrored, spec, grant, policy, basis, self._settings)
-                writes.append(self._write(self._caches.trainers, kinds.JOB, manifest))
+                writes.append(self._begin(manifest))
             elif running.order != basis and not running.deleting:
                 # The hospital asks for or lends something else now than when this trainer began.
                 writes.append(self._client.delete(kinds.JOB, running.namespace, running.name, running.uid))
@@ -166,6 +166,11 @@ class SiteReconciler:
             _log.warning("a child was refused", extra={"site_job": mirrored.name, "error": str(error)})
             return explain_refusal(error.message)
         return None
+
+    async def _begin(self, job: Manifest) -> None:
+        """Write a trainer's Job, behind its fence or not at all: it runs the researcher's code beside the scans."""
+        await self._client.apply(kinds.NETWORK_POLICY, trainer.network_policy(self._settings))
+        await self._write(self._caches.trainers, kinds.JOB, job)
 
     async def _write_order(self, mirrored: Mirrored, spec: SiteJobSpec, policy: SitePolicySpec, basis: str) -> None:
         now = self._now()
