@@ -126,6 +126,15 @@ def test_any_other_name_leads_nowhere(door: tuple[int, Names], name: str | None)
     assert asked_for(door, name) == []
 
 
+@pytest.mark.parametrize(("kind", "lets_in"), [("LoadBalancer", ["192.0.2.0/24"]), ("NodePort", None)])
+def test_who_may_reach_the_door_is_told_to_a_load_balancer_alone(kind: str, lets_in: list[str] | None) -> None:
+    """Kubernetes refuses a Service of another type that says so."""
+    service = {"type": kind, "loadBalancerSourceRanges": ["192.0.2.0/24"]}
+    door = of_kind(render("hub", values={"door": {"service": service}}), "Service")["fedward-door"]
+
+    assert door["spec"].get("loadBalancerSourceRanges") == lets_in
+
+
 @pytest.mark.parametrize(
     ("known", "version"),
     [([], "v1"), (["v1alpha2"], "v1alpha2"), (["v1alpha2", "v1alpha3"], "v1alpha3"), (["v1alpha3", "v1"], "v1")],

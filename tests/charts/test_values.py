@@ -43,6 +43,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     # Numbers, sizes and times.
     ("hub", {"door": {"port": 70000}}, "at '/door/port': maximum: got 70,000, want 65,535"),
     ("hub", {"door": {"port": "443"}}, "at '/door/port': got string, want integer"),
+    ("hub", {"door": {"service": {"loadBalancerSourceRanges": ["192.0.2.7"]}}}, "loadBalancerSourceRanges/0'"),
     ("hub", {"door": {"replicas": 0}}, "at '/door/replicas': minimum: got 0, want 1"),
     ("hub", {"operator": {"replicas": 3}}, "at '/operator/replicas': maximum: got 3, want 2"),
     ("hub", {"aggregator": {"storage": "20 GB"}}, "at '/aggregator/storage': '20 GB' does not match pattern"),
