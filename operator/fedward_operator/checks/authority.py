@@ -8,6 +8,7 @@ from cryptography import x509
 
 from fedward_operator.checks import lifetime
 from fedward_operator.checks.finding import Finding, Trouble, wrong
+from fedward_protocol.pki import is_authority
 
 ABOUT = "authority"
 
@@ -19,12 +20,11 @@ def held(cert_pem: bytes | None, ca_pem: bytes | None, federation: str, now: dat
         return wrong(ABOUT, Trouble.AUTHORITY_MISSING, said, then)
     try:
         certificate = x509.load_pem_x509_certificate(cert_pem)
-        believed = x509.load_pem_x509_certificates(ca_pem) if ca_pem else [certificate]
+        # Who else is believed: an authority of a company above it may stand there, and does not count.
+        x509.load_pem_x509_certificates(ca_pem or cert_pem)
     except ValueError as error:
         return wrong(ABOUT, Trouble.AUTHORITY_INVALID, f"what is kept is no certificate: {error}", then)
     flaw = _flaw(certificate, federation)
-    if flaw is None and certificate not in believed:
-        flaw = "its ca.crt, which members believe, lacks its tls.crt, which signs"
     if flaw is not None:
         return wrong(ABOUT, Trouble.AUTHORITY_INVALID, flaw, then)
     return lifetime.judge(ABOUT, certificate, now, then)
@@ -33,12 +33,14 @@ def held(cert_pem: bytes | None, ca_pem: bytes | None, federation: str, now: dat
 def _flaw(certificate: x509.Certificate, federation: str) -> str | None:
     extensions = certificate.extensions
     try:
-        is_authority = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        may_sign = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return "it is no authority's of a federation: it says neither that it may sign nor whose it is"
-    if not is_authority:
+    if not may_sign:
         return "it is no authority's: it may not sign"
     uri = f"spiffe://{federation}"
     found = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return None if uri in found else f"it is of {', '.join(found) or 'no federation'}, and this is {uri}"
+    if uri not in found:
+        return f"it is of {', '.join(found) or 'no federation'}, and this is {uri}"
+    return None if is_authority(certificate, federation) else "it has no subject key identifier, which signing needs"

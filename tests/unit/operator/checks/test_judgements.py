@@ -7,6 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from prometheus_client import generate_latest
 
 from fedward_node.gateway.metrics import Metrics
@@ -293,15 +296,34 @@ def test_an_authority_that_signs_is_said_with_its_end(authority, now):
     assert "days from now" in found.said
 
 
+def test_an_authority_beside_which_only_a_companys_own_is_kept_signs_all_the_same(authority, now):
+    company = Authority.create("example.org", now)
+    found = authority_check.held(authority.ca_pem, company.ca_pem, "fed.example.org", now, "logs")
+
+    assert found.level is Level.OK
+
+
+def without_key_identifier(now):
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    uri = x509.UniformResourceIdentifier("spiffe://fed.example.org")
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([uri]), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
 def test_an_authority_that_is_not_one_is_said_why(authority, issue, now):
     other = Authority.create("other.example.org", now)
-    newer = Authority.create("fed.example.org", now)
     cases = [
         (None, b"", "AuthorityMissing", "nobody gets a certificate"),
         (b"no PEM", b"", "AuthorityInvalid", "no certificate"),
+        (authority.ca_pem, b"no PEM", "AuthorityInvalid", "no certificate"),
         (issue().cert_pem, b"", "AuthorityInvalid", "may not sign"),
         (other.ca_pem, b"", "AuthorityInvalid", "it is of spiffe://other.example.org"),
-        (newer.ca_pem, authority.ca_pem, "AuthorityInvalid", "lacks its tls.crt"),
+        (without_key_identifier(now), b"", "AuthorityInvalid", "no subject key identifier"),
     ]
     for cert, ca, reason, words in cases:
         found = authority_check.held(cert, ca, "fed.example.org", now, "")
