@@ -12,7 +12,7 @@ from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.kinds import Kind
 from fedward_operator.policy import pods
 from fedward_operator.policy.joining.naming import SIGNER, certificate_request
-from fedward_operator.policy.naming import LABEL_COMPONENT, LABEL_SIDE, LABEL_UID
+from fedward_operator.policy.naming import HEARTBEAT, LABEL_COMPONENT, LABEL_SIDE, LABEL_UID
 
 
 class HubCaches:
@@ -72,7 +72,11 @@ class HubCaches:
 
 
 WATCHED: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
-    "heartbeats": (kinds.LEASE, {"labelSelector": f"{LABEL_COMPONENT}=site"}),
+    # By its one name too: a site may make other Leases in its mailbox, as many as it likes.
+    "heartbeats": (
+        kinds.LEASE,
+        {"labelSelector": f"{LABEL_COMPONENT}=site", "fieldSelector": f"metadata.name={HEARTBEAT}"},
+    ),
     "parts": (kinds.SITE_JOB, {"labelSelector": f"{LABEL_SIDE}=hub"}),
     "plans": (kinds.CONFIG_MAP, {"labelSelector": LABEL_UID}),
     "claims": (kinds.CLAIM, {"labelSelector": LABEL_UID}),
