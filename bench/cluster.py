@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 from tests.e2e.images import archives
-from tests.e2e.installation import RESEARCH, ROOT, Installation, ended, example, pods, volume
+from tests.e2e.installation import RESEARCH, ROOT, Installation, ended, example, has_successor, pods, volume
 from tests.e2e.phantom_data import provide
 from tests.e2e.rounds import seconds
 from tests.kube.cluster import Cluster
@@ -102,18 +102,9 @@ def _killed(shown: Installation) -> Iterator[Row]:
     (pod,) = pods(shown.hub, RESEARCH, "aggregator")
     os.kill(shown.hub.machine.runtime.pid_of(pod), signal.SIGKILL)
     began = time.monotonic()
-    wait_until("it is back", lambda: _is_back(shown, pod), 120)
+    wait_until("it is back", lambda: has_successor(shown.hub, pod), 120)
     yield Row("aggregator killed until it takes connections again", time.monotonic() - began, "<= 30", "s")
     _completed(shown, "killed")
-
-
-def _is_back(shown: Installation, lost: Mapping[str, Any]) -> bool:
-    found = pods(shown.hub, RESEARCH, "aggregator")
-    return any(
-        each["metadata"]["uid"] != lost["metadata"]["uid"] and status["ready"]
-        for each in found
-        for status in each["status"].get("containerStatuses") or ()
-    )
 
 
 def _completed(shown: Installation, job: str) -> None:

@@ -125,7 +125,7 @@ class Installation:
 
     def _upgrade(self, cluster: Cluster, release: str, chart: str, namespace: str, *more: str) -> None:
         wait = ("--wait", "--timeout", _INSTALL_S)
-        upgrade = ("upgrade", release, str(ROOT / "charts" / chart), "-n", namespace, "--reuse-values")
+        upgrade = ("upgrade", release, str(ROOT / "charts" / chart), "-n", namespace, "--reset-then-reuse-values")
         cluster.command("helm", *upgrade, *wait, *more)
 
     def fedward(self, cluster: Cluster, *arguments: str, check: bool = True) -> str:
@@ -269,6 +269,18 @@ def pods(cluster: Cluster, namespace: str, component: str) -> list[dict[str, Any
     path = f"/api/v1/namespaces/{namespace}/pods?labelSelector=fedward.io/component={component}"
     found = cluster.plane.request("GET", path)["items"]
     return [pod for pod in found if pod["status"].get("phase") in ("Pending", "Running")]
+
+
+def has_successor(cluster: Cluster, lost: Mapping[str, Any]) -> bool:
+    """Tell whether another container than the one in `lost`, a pod as it was, takes connections in its place."""
+    metadata = lost["metadata"]
+    component = metadata["labels"]["fedward.io/component"]
+    before = {each["containerID"] for each in lost["status"]["containerStatuses"]}
+    return any(
+        each["ready"] and each.get("containerID") not in before
+        for pod in pods(cluster, metadata["namespace"], component)
+        for each in pod["status"].get("containerStatuses") or ()
+    )
 
 
 def volume(cluster: Cluster, namespace: str, claim: str) -> Path:
