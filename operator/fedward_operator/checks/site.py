@@ -15,6 +15,7 @@ from fedward_operator.checks.cluster import Cluster
 from fedward_operator.checks.connection import Answer, ProxyRefusedError, Server, ask, secure
 from fedward_operator.checks.finding import Finding, Level, Trouble, skipped, wrong
 from fedward_operator.kube import kinds
+from fedward_operator.kube.access import believing
 from fedward_operator.kube.errors import ApiError, UnavailableError
 from fedward_operator.policy import naming
 from fedward_protocol.identity import Identity, gateway_name
@@ -70,7 +71,7 @@ def _hub(site: Site, environment: Mapping[str, str], now: Callable[[], datetime]
     later = (CLOCK, token.ABOUT, heard.ABOUT, heard.VERSIONS)
     try:
         server = Server.behind(site.hub, environment)
-        context = ssl.create_default_context(cafile=str(site.hub_ca))
+        context = believing(cafile=site.hub_ca)
     except ProxyError as error:
         see = f"kubectl get deployment fedward-site-operator -n {site.namespace} -o yaml"
         yield wrong(DOOR, Trouble.PROXY_INVALID, str(error), see)
@@ -135,7 +136,7 @@ def _parts(site: Site, now: datetime) -> Iterator[Finding]:
     if held.level is Level.WRONG or ca is None:
         yield from _unseen(GATEWAY)
     else:
-        context = ssl.create_default_context(cadata=ca.decode())
+        context = believing(cadata=ca.decode())
         name = gateway_name(site.identity.name, site.identity.federation)
         yield transport.trust(GATEWAY, Server.direct(site.gateway), context, name, log("fedward-gateway"))
     yield from room.left(Server.direct(site.gateway_metrics), f"kubectl get pvc -n {site.namespace}")

@@ -69,6 +69,19 @@ class Access:
             raise AccessError(str(error)) from error
 
 
+def believing(*, cafile: Path | None = None, cadata: str | None = None) -> ssl.SSLContext:
+    """Make a context that believes the authorities (PEM) of a file or a text; the system's own where neither is given.
+
+    Also those below another which is not among them, such as a company's: as gRPC and Kubernetes' own clients do.
+
+    Raises:
+        OSError: it cannot be read, or holds none.
+    """
+    context = ssl.create_default_context(cafile=str(cafile) if cafile else None, cadata=cadata)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Access:
     """Find the API server of the cluster that this pod runs in.
 
@@ -79,7 +92,7 @@ def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Access:
     if host is None or not (folder / "token").exists():
         raise AccessError("not inside a cluster: name a kubeconfig with --kubeconfig")
     try:
-        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+        context = believing(cafile=folder / "ca.crt")
     except OSError as error:
         raise AccessError(f"the authority {folder / 'ca.crt'} cannot be read: {_why(error)}") from error
     host = f"[{host}]" if ":" in host else host
@@ -111,7 +124,7 @@ def _why(error: OSError | ValueError) -> str:
 
 
 def _access(folder: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Access:
-    context = ssl.create_default_context(cadata=_text(folder, cluster, "certificate-authority"))
+    context = believing(cadata=_text(folder, cluster, "certificate-authority"))
     certificate, key = (_text(folder, user, name) for name in ("client-certificate", "client-key"))
     if "exec" in user or "auth-provider" in user:
         raise AccessError("the kubeconfig logs in by another program; name one with a token or a certificate")

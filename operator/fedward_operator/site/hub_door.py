@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedward_operator.kube.access import Access, AccessError
+from fedward_operator.kube.access import Access, AccessError, believing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class HubDoor:
             AccessError: the authority cannot be read.
         """
         try:
-            context = ssl.create_default_context(cafile=str(authority))
+            context = believing(cafile=authority)
         except OSError as error:
             raise AccessError(f"the authority {authority} of the hub cannot be read: {error.strerror}") from error
         token_file = folder / "hub-token"
