@@ -43,7 +43,8 @@ class Observer:
     def follow(self, key: Key, uid: str, attempt: int) -> None:
         """Listen to the aggregator of this attempt, and to no other of this job."""
         wanted = (key, uid, attempt)
-        if wanted in self._streams:
+        current = self._streams.get(wanted)
+        if current is not None and not current.done():
             return
         self.leave(key)
         self._streams[wanted] = asyncio.create_task(self._listen(key, uid, attempt))

@@ -56,6 +56,25 @@ async def test_what_the_aggregator_says_is_kept_until_the_job_is_let_go(observed
     assert observer.latest(KEY, UID, 1) is None
 
 
+async def test_a_stream_that_broke_down_is_begun_anew_at_the_next_look(aggregator):
+    authority, asked, news = HubAuthority(None, FEDERATION), asyncio.Event(), asyncio.Event()
+
+    def credentials():
+        asked.set()
+        return authority.own(aggregator.now)
+
+    way = Aggregators(credentials, lambda key: f"127.0.0.1:{aggregator.port}", FEDERATION)
+    observer = Observer(way, lambda key: news.set(), random.Random(0))
+    observer.follow(KEY, UID, 1)
+    await asked.wait()
+    authority.take(aggregator.authority)
+    async with asyncio.timeout(10):
+        while not news.is_set():
+            observer.follow(KEY, UID, 1)
+            await asyncio.sleep(0.01)
+    await observer.close()
+
+
 def test_the_hubs_certificate_is_renewed_before_it_ends(tmp_path):
     bench = Bench(tmp_path, HandClock())
     authority = HubAuthority(bench.authority, FEDERATION)
