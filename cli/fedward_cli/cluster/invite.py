@@ -94,7 +94,8 @@ def invite(
         raise ClusterError(f"the ConfigMap {namespace}/kube-root-ca.crt is missing, which Kubernetes itself keeps")
     before = find(run, "federatedsite", site) or {}
     spec = {**before.get("spec", {})}
-    if spec.get("revoked"):
+    # What is not said stays as it is: whoever revokes the site at this moment has the last word.
+    if spec.pop("revoked", False):
         again = f"""kubectl patch federatedsite {site} --type=merge -p '{{"spec":{{"revoked":false}}}}'"""
         raise ClusterError(f"{site} was revoked; if it shall come back, say so first: {again}")
     asked = {"displayName": display_name, "approval": approval}

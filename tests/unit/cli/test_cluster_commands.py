@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fedward_cli.cluster import authority
 from fedward_cli.cluster.backup import backup
-from fedward_cli.cluster.invite import Invitation, check_name
+from fedward_cli.cluster.invite import Invitation, check_name, invite
 from fedward_cli.cluster.kubectl import ClusterError, kubectl
 from fedward_cli.cluster.rights import mailbox, rights
 from fedward_cli.problems import InputError
@@ -185,6 +185,26 @@ def test_an_invitation_binds_each_account_to_no_more_than_is_its_own():
         "fedward-site-north": [invitation, member],
     }
     assert "SITE" not in json.dumps(documents)
+
+
+def test_an_invitation_does_not_say_that_the_site_is_not_revoked_as_somebody_may_revoke_it_meanwhile():
+    answers = {
+        "configmap fedward-hub": {"data": {"federation": FEDERATION, "door": "hub:443", "authority": "a"}},
+        "configmap kube-root-ca.crt": {"data": {"ca.crt": "PEM"}},
+        "federatedsite north": {"spec": {"displayName": "North", "revoked": False}},
+        "create token": {"status": {"token": "a.b.c", "expirationTimestamp": "2026-03-08T12:00:00Z"}},
+    }
+    applied = []
+
+    def run(arguments, given=None):
+        if arguments[0] == "apply":
+            applied.extend(json.loads(given)["items"])
+        what = " ".join(arguments[1:3]) if arguments[0] == "get" else " ".join(arguments[:2])
+        return json.dumps(answers[what]) if what in answers else ""
+
+    invite("north", "fedward", approval="automatic", run=run)
+    (site,) = (each for each in applied if each["kind"] == "FederatedSite")
+    assert site["spec"] == {"displayName": "North", "approval": "automatic"}
 
 
 def test_the_file_of_an_invitation_is_yaml_whatever_is_in_it():
