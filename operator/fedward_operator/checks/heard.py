@@ -21,7 +21,11 @@ def by_hub(answer: Answer, ours: str, then: str) -> Iterator[Finding]:
         why = "the hub does not accept the token" if answer.status == 401 else "a hub of an older version does not tell"
         yield from (skipped(about, why) for about in (ABOUT, VERSIONS))
         return
-    site = json.loads(answer.body)
+    try:
+        site = json.loads(answer.body)
+    except ValueError:
+        yield from (skipped(about, "what answers in the hub's place is no API server") for about in (ABOUT, VERSIONS))
+        return
     yield replace(connected(site, then), about=ABOUT)
     yield compatible(VERSIONS, ours, (site.get("status") or {}).get("hubVersion", ""), "helm list --all-namespaces")
 

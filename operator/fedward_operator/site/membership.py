@@ -224,7 +224,13 @@ class Membership:
         )
 
     async def _pause_s(self) -> float:
-        held = (await self._keepsakes.read(CERTIFICATE))["tls.crt"]
+        try:
+            held = (await self._keepsakes.read(CERTIFICATE)).get("tls.crt", b"")
+        except (ApiError, UnavailableError) as error:
+            _log.warning("cannot see until when the certificate is good", extra={"why": str(error)})
+            return AGAIN_S
+        if not held:
+            return 0.0  # somebody has deleted it; there will be another
         lives = renewal.of_token(self._token_file.read_text()), renewal.of_certificate(held)
         left = min(life.renew_at() for life in lives) - self._now()
         return max(left.total_seconds(), AGAIN_S)

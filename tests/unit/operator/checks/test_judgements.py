@@ -168,7 +168,8 @@ def test_the_hub_tells_a_site_how_it_sees_it():
 
 
 def test_a_hub_that_does_not_tell_is_not_blamed():
-    assert [each.level for each in heard.by_hub(status(403, "no"), "0.1.0", "")] == [Level.SKIPPED, Level.SKIPPED]
+    for answer in (status(403, "no"), Answer(200, {}, b"<html>Please log in</html>")):
+        assert [each.level for each in heard.by_hub(answer, "0.1.0", "")] == [Level.SKIPPED, Level.SKIPPED]
 
 
 # What the hospital allows, and what it has
