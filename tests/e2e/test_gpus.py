@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.installation import GPU, RESEARCH, ended, pods
+from tests.e2e.installation import GPU, RESEARCH, ended, example, pods
 from tests.kube.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(1200)]
@@ -57,7 +57,7 @@ def test_where_none_is_lent_a_job_trains_on_cpus_or_is_refused_as_the_hospital_s
 
 def test_a_gpu_that_fails_is_lent_to_nobody_else_and_who_waits_is_told_why(federation, submit):
     wait_until("both are there", lambda: allocatable(federation), 60, lambda it: it == "2")
-    submit("first", ["north"], training={"localEpochs": 8})
+    submit("first", ["north"], training=example()["spec"]["training"] | {"localEpochs": 12})
     wait_until("the first has its GPU", lambda: pods(federation.hospital, "north", "trainer"), 120)
     taken = federation.gpus.allocations[-1]
     try:
