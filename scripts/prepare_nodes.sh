@@ -4,7 +4,7 @@ set -euo pipefail
 packages=(
   containerd runc containernetworking-plugins iptables iproute2 conntrack   # nodes
   buildah skopeo mmdebstrap                                                   # images
-  tinyproxy                                                                   # a hospital's proxy
+  tinyproxy nginx libnginx-mod-stream                                         # a hospital's proxy, the door as the chart has it
 )
 missing=()
 for package in "${packages[@]}"; do
