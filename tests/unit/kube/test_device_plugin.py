@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -62,10 +64,10 @@ class Kubelet:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "device-plugins"
-    made.mkdir()
-    return made
+def folder():
+    # A socket's path may have a hundred characters at most, and pytest's own folders are long.
+    with tempfile.TemporaryDirectory(prefix="fedward-") as made:
+        yield Path(made)
 
 
 @pytest.fixture
