@@ -190,10 +190,13 @@ class SiteInJob(Resource):
     message: Annotated[Sentence, Field(description="Why, in a sentence")] = ""
     round: Annotated[int, Field(ge=0, description="The last round that it worked on")] = 0
     samples: Annotated[int, Field(ge=0, description="Training cases that it counted")] | None = None
-    metrics: Annotated[
-        dict[MetricName, float],
-        Field(default_factory=dict, max_length=MOST_METRICS, description="Of the last model that it evaluated"),
-    ]
+    metrics: (
+        Annotated[
+            dict[MetricName, float],
+            Field(max_length=MOST_METRICS, description="Of the last model that it evaluated"),
+        ]
+        | None
+    ) = None
 
 
 class FederatedJobStatus(Resource):
@@ -213,14 +216,13 @@ class FederatedJobStatus(Resource):
     state: Annotated[CamelCase, Field(description="In one word, how it goes; the Running condition's reason")] = (
         "Pending"
     )
-    metrics: Annotated[
-        dict[MetricName, float],
-        Field(
-            default_factory=dict,
-            max_length=MOST_METRICS,
-            description="Of the global model, over the cases of all sites",
-        ),
-    ]
+    metrics: (
+        Annotated[
+            dict[MetricName, float],
+            Field(max_length=MOST_METRICS, description="Of the global model, over the cases of all sites"),
+        ]
+        | None
+    ) = None
     sites: Annotated[
         tuple[SiteInJob, ...],
         Field(max_length=256, description="The sites asked", json_schema_extra=keyed_by("name")),

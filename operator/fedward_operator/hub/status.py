@@ -49,7 +49,8 @@ def status_of(seen: Observed, decision: Decision, plan_digest: str | None) -> St
         "completionTime": before.get("completionTime"),
         "round": seen.progress.round if seen.progress else before.get("round", 0),
         "rounds": seen.spec.rounds.count,
-        "metrics": dict(seen.progress.metrics) if seen.progress else before.get("metrics", {}),
+        # Left out while there are none: an API server makes a null of a map that an apply empties, and then refuses it.
+        "metrics": (dict(seen.progress.metrics) if seen.progress else before.get("metrics")) or None,
         "participation": f"{_participants(sites, stage)}/{len(sites)}" if seen.sites is not None else "",
         "state": state,
         "sites": sites,
@@ -138,7 +139,7 @@ def _site(seen: Observed, stage: Stage, name: str) -> Status:
     if reason:
         site["reason"] = reason
     if progress is not None:
-        site |= {"round": progress.round, "metrics": dict(progress.metrics)}
+        site |= {"round": progress.round, "metrics": dict(progress.metrics) or None}
         if progress.samples:
             site["samples"] = progress.samples
     return site

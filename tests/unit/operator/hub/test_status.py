@@ -423,3 +423,11 @@ def test_whatever_is_seen_it_is_said_once(data):
 
         later = replace(seen, now=seen.now + timedelta(seconds=0.4))
         assert status_of(later, life.decision, digest) == life.status
+
+
+def test_metrics_that_are_gone_are_left_out_because_an_applied_empty_map_is_refused():
+    life = Life().started().after(10, **RUNNING | {"progress": progress("Training", 1, metrics={"dice": 0.8})})
+    assert life.status["sites"][0]["metrics"] == {"dice": 0.8}
+    life.after(10, **RUNNING | {"progress": progress("Training", 2, metrics={})})
+    assert "metrics" not in life.status
+    assert not [site for site in life.status["sites"] if "metrics" in site]
