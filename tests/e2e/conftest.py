@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.images import archives
 from tests.e2e.installation import Installation
 from tests.kube.binaries import MISSING, binaries
+from tests.kube.container_runtime import unmount_below
 
 _NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip")
 
@@ -26,7 +27,9 @@ def bare(tmp_path_factory):
         pytest.skip(f"real nodes take root and {', '.join(missing) or 'nothing else'}: scripts/prepare_nodes.sh")
     # Sockets of pods have paths of a hundred characters at most, and pytest's own folders are long.
     folder = Path("/var/tmp/fedward-e2e")
-    shutil.rmtree(folder, ignore_errors=True)
+    for left in (folder, Path("/run/fedward")):  # by a run that was killed
+        unmount_below(left)
+        shutil.rmtree(left, ignore_errors=True)
     made = Installation(folder, archives())
     try:
         made.start()
