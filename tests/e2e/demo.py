@@ -41,6 +41,8 @@ def up() -> int:
         shown.apply(_JOB)
         _follow(shown)
     finally:
+        if shown.gpus is not None:
+            shown.gpus.stop()  # it lives in this process, which ends
         (FOLDER / "pids.json").write_text(json.dumps([*shown.hub.pids(), *shown.hospital.pids()]))
     for cluster in (shown.hub, shown.hospital):
         _say(f"export KUBECONFIG={cluster.plane.admin_kubeconfig}   # {cluster.network.name}")
