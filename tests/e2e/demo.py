@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.e2e.images import archives
@@ -69,12 +70,12 @@ def down() -> int:
         sys.stderr.write("nothing is up\n")
         return 1
     networks = [Namespace(name, "", "", "") for name in ("fw-hub", "fw-hospital")]
+    pids = json.loads((FOLDER / "pids.json").read_text())
+    # The kubelets first, which would start the containers again; what any of them knows is thrown away with it.
+    _kill(pid for pid in reversed(pids) if "containerd.toml" not in _command(pid))
     for network in networks:
-        folder = FOLDER / network.name.removeprefix("fw-") / "machine" / "containerd"
-        ContainerRuntime(folder, folder, network).end_containers()
-    for pid in reversed(json.loads((FOLDER / "pids.json").read_text())):
-        if _is_ours(pid):
-            os.kill(pid, signal.SIGKILL)  # what it knows is thrown away with it
+        ContainerRuntime(FOLDER, FOLDER, network).end_containers()
+    _kill(reversed(pids))
     for folder in (FOLDER, Path("/run/fedward")):
         unmount_below(folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -83,12 +84,18 @@ def down() -> int:
     return 0
 
 
-def _is_ours(pid: int) -> bool:
-    # A number may belong to somebody else by now.
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        # A number may belong to somebody else by now.
+        if str(FOLDER) in _command(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _command(pid: int) -> str:
     try:
-        return str(FOLDER) in Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
-        return False
+        return ""
 
 
 def _say(line: str) -> None:
