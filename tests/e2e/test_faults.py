@@ -23,10 +23,11 @@ ROUNDS = {"count": 3, "quorum": "66%", "minSites": 2, "deadline": "3m", "grace":
 
 
 @pytest.fixture
-def running(federation):
-    """A job in the middle of its second round."""
+def running(federation, request):
+    """A job in the middle of its second round; `request.param` is how many epochs a round has, where four are few."""
     name = f"fault-{next(_numbers)}"
-    federation.apply(name, rounds=ROUNDS, training={**TRAINING})
+    epochs = getattr(request, "param", TRAINING["localEpochs"])
+    federation.apply(name, rounds=ROUNDS, training=TRAINING | {"localEpochs": epochs})
     federation.wait_for_round(name, 2)
     yield federation, name
     federation.hub.kubectl("delete", "fjob", name, "-n", RESEARCH, "--timeout=120s")
@@ -185,6 +186,7 @@ def test_an_upgrade_of_everything_in_the_middle_of_a_round(running):
     completes(federation, name)
 
 
+@pytest.mark.parametrize("running", [100], indirect=True)
 def test_a_certificate_that_has_expired_is_replaced_and_its_hospital_comes_back(running):
     federation, name = running
     hospital = federation.hospital
