@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,9 +26,20 @@ def submitter(channel: grpc.aio.Channel) -> SubmitUpdate:
 
 
 async def send_update(
-    call: UpdateCall, header: pb.UpdateHeader, path: Path, compression: Compression
+    call: UpdateCall,
+    header: pb.UpdateHeader,
+    path: Path,
+    compression: Compression,
+    sending: Callable[[int], object] = lambda _: None,
 ) -> pb.UpdateReply:
     """Send the header, and the file at `path` as far as the receiver asks for it; return its receipt or refusal.
+
+    Args:
+        call: to the receiver, nothing sent yet.
+        header: what the file is.
+        path: the file.
+        compression: of each chunk.
+        sending: told how many bytes are about to go, each time before they do.
 
     Raises:
         grpc.aio.AioRpcError: the call broke.
@@ -37,7 +48,7 @@ async def send_update(
     """
     reply = await send_header(call, header)
     while reply.WhichOneof("body") == "resume_from":
-        reply = await answer_while(call, _send_chunks(call, path, reply.resume_from, compression))
+        reply = await answer_while(call, _send_chunks(call, path, reply.resume_from, compression, sending))
     return reply
 
 
@@ -77,9 +88,13 @@ async def answer_while(call: UpdateCall, sending: Coroutine[Any, Any, None]) -> 
         await asyncio.gather(writing, listening, return_exceptions=True)
 
 
-async def _send_chunks(call: UpdateCall, path: Path, offset: int, compression: Compression) -> None:
+async def _send_chunks(
+    call: UpdateCall, path: Path, offset: int, compression: Compression, sending: Callable[[int], object]
+) -> None:
     for chunk in read_chunks(path, offset, compression):
-        await call.write(update_part(*chunk))
+        part = update_part(*chunk)
+        sending(len(part))
+        await call.write(part)
     await call.done_writing()
 
 

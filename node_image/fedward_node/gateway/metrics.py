@@ -25,7 +25,9 @@ class Metrics:
             registry=self.registry,
         )
         self.released = Counter(
-            "fedward_gateway_released_total", "Updates that the aggregator has acknowledged", registry=self.registry
+            "fedward_gateway_released_total",
+            "Updates let out whole; one that had to be sent again counts again",
+            registry=self.registry,
         )
         self.evaluations = Counter("fedward_gateway_evaluations_total", "Evaluations let out", registry=self.registry)
         self.refusals = Counter(

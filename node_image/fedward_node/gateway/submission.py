@@ -67,12 +67,8 @@ class Submission:
         if chain:
             encoding = self.plan.transport.encoding
             source = Source(self.order.job.uid, self.order.attempt, header.round, header.digest, chain, encoding)
-            reply = await self._send_filtered(header, source)
-        else:
-            reply = await self._pass_on(header)
-        if reply.WhichOneof("body") == "receipt":
-            self.desk.metrics.released.inc()
-        return reply
+            return await self._send_filtered(header, source)
+        return await self._pass_on(header)
 
     # ------------------------------------------------------------ without filters
 
@@ -99,7 +95,7 @@ class Submission:
         sent = self.desk.metrics.bytes.labels("up")
         async for chunk, data in incoming.chunks():
             if incoming.received == incoming.header.nbytes:
-                await self._record("update", incoming.header)
+                await self._let_out(incoming.header)
             if incoming.received <= start:
                 continue
             if chunk.offset >= start:
@@ -108,8 +104,9 @@ class Submission:
                 part = update_part(chunk.offset, packed, chunk.compression)
             else:
                 part = update_part(start, data[start - chunk.offset :])
-            await call.write(part)
+            # Before it goes: the next round's order may cut this call off while the bytes are on their way.
             sent.inc(len(part))
+            await call.write(part)
         await call.done_writing()
 
     # ------------------------------------------------------------ with filters
@@ -123,14 +120,13 @@ class Submission:
         ready = releases.find(source) or await self._filter(raw, source)
         spent = await self._charge(raw, bytes.fromhex(ready.digest), ready.cost)
         header = _released(raw, ready, spent)
-        await self._record("update", header)
-        call = self.upstream.submit()
+        await self._let_out(header)
+        call, sent = self.upstream.submit(), self.desk.metrics.bytes.labels("up")
         try:
-            reply = await send_update(call, header, ready.path, self.plan.transport.compression)
+            reply = await send_update(call, header, ready.path, self.plan.transport.compression, sent.inc)
         finally:
             call.cancel()
         if reply.WhichOneof("body") == "receipt":
-            self.desk.metrics.bytes.labels("up").inc(ready.nbytes)
             releases.acknowledge(source, reply.receipt)
         return reply
 
@@ -160,6 +156,11 @@ class Submission:
             return 0.0
         self.desk.metrics.spent_epsilon.labels(order.dataset).set(spent.epsilon)
         return spent.epsilon
+
+    async def _let_out(self, header: pb.UpdateHeader) -> None:
+        """Write down that the whole update is about to have left, and count it."""
+        await self._record("update", header)
+        self.desk.metrics.released.inc()
 
     async def _record(self, event: str, header: pb.UpdateHeader, **more: int | str) -> None:
         release = header.release

@@ -10,13 +10,13 @@ from typing import Any
 
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.caches import HubCaches
-from fedward_operator.hub.views import RequestView
+from fedward_operator.hub.views import RequestView, view_site
 from fedward_operator.kube import kinds
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError
 from fedward_operator.policy import naming
 from fedward_operator.policy.joining.naming import MEMBER, speaker
-from fedward_operator.policy.joining.signing import Deny, Sign, judge
+from fedward_operator.policy.joining.signing import Deny, Invited, Sign, judge
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +38,10 @@ class SigningReconciler:
     async def reconcile(self, name: str) -> float | None:
         """Judge one request, and do what follows."""
         view = self._caches.requests.get(("", name))
-        if view is None:
+        if view is None or view.asked.settled:
             return None
         site, _ = speaker(view.asked.user) or ("", "")
-        invited = self._caches.sites.get(("", site))
-        verdict = judge(view.asked, invited.invited if invited else None, self._authority.federation)
+        verdict = judge(view.asked, await self._invited(site), self._authority.federation)
         try:
             if isinstance(verdict, Deny):
                 _log.warning("a certificate is denied", extra={"request": name, "why": verdict.message})
@@ -54,6 +53,17 @@ class SigningReconciler:
             if not (error.is_gone or error.is_conflict):
                 raise
         return None
+
+    async def _invited(self, site: str) -> Invited | None:
+        """Read what is said of a site now: the answer is for good, and a cache may be behind what is answered."""
+        if not site:
+            return None
+        try:
+            return view_site(await self._client.get(kinds.FEDERATED_SITE, None, site)).invited
+        except ApiError as error:
+            if error.is_gone:
+                return None
+            raise
 
     async def _let_in(self, view: RequestView, site: str, verdict: Sign) -> None:
         if not view.asked.approved:
