@@ -223,12 +223,17 @@ class Progress(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     FRACTION_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
+    VITALS_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     stage: _builtins.str
     fraction: _builtins.float
     """of the stage, 0 to 1"""
     loss: _builtins.float
     """of the last step; NaN outside training"""
+    @_builtins.property
+    def vitals(self) -> Global___Vitals:
+        """from the trainer to its gateway, which passes on only what the hospital lets out"""
+
     def __init__(
         self,
         *,
@@ -236,14 +241,87 @@ class Progress(_message.Message):
         stage: _builtins.str = ...,
         fraction: _builtins.float = ...,
         loss: _builtins.float = ...,
+        vitals: Global___Vitals | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["vitals", b"vitals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fraction", b"fraction", "loss", b"loss", "round", b"round", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fraction", b"fraction", "loss", b"loss", "round", b"round", "stage", b"stage", "vitals", b"vitals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
+
+@_typing.final
+class Vitals(_message.Message):
+    """How a trainer's training goes on its machine; a field that cannot be told is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    DATA_WAIT_RATIO_FIELD_NUMBER: _builtins.int
+    GPU_MEMORY_USED_FIELD_NUMBER: _builtins.int
+    GPU_MEMORY_SIZE_FIELD_NUMBER: _builtins.int
+    GPU_UTILISATION_FIELD_NUMBER: _builtins.int
+    AMP_SCALE_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    cases_per_second: _builtins.float
+    data_wait_ratio: _builtins.float
+    """share of the training time spent waiting for data, 0 to 1"""
+    gpu_memory_used: _builtins.int
+    """bytes"""
+    gpu_memory_size: _builtins.int
+    """bytes"""
+    gpu_utilisation: _builtins.float
+    """0 to 1"""
+    amp_scale: _builtins.float
+    """of the losses, in mixed precision"""
+    cases: _builtins.int
+    """training cases worked through since the trainer began"""
+    def __init__(
+        self,
+        *,
+        cases_per_second: _builtins.float | None = ...,
+        data_wait_ratio: _builtins.float | None = ...,
+        gpu_memory_used: _builtins.int | None = ...,
+        gpu_memory_size: _builtins.int | None = ...,
+        gpu_utilisation: _builtins.float | None = ...,
+        amp_scale: _builtins.float | None = ...,
+        cases: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amp_scale", b"_amp_scale", "_cases", b"_cases", "_cases_per_second", b"_cases_per_second", "_data_wait_ratio", b"_data_wait_ratio", "_gpu_memory_size", b"_gpu_memory_size", "_gpu_memory_used", b"_gpu_memory_used", "_gpu_utilisation", b"_gpu_utilisation", "amp_scale", b"amp_scale", "cases", b"cases", "cases_per_second", b"cases_per_second", "data_wait_ratio", b"data_wait_ratio", "gpu_memory_size", b"gpu_memory_size", "gpu_memory_used", b"gpu_memory_used", "gpu_utilisation", b"gpu_utilisation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amp_scale", b"_amp_scale", "_cases", b"_cases", "_cases_per_second", b"_cases_per_second", "_data_wait_ratio", b"_data_wait_ratio", "_gpu_memory_size", b"_gpu_memory_size", "_gpu_memory_used", b"_gpu_memory_used", "_gpu_utilisation", b"_gpu_utilisation", "amp_scale", b"amp_scale", "cases", b"cases", "cases_per_second", b"cases_per_second", "data_wait_ratio", b"data_wait_ratio", "gpu_memory_size", b"gpu_memory_size", "gpu_memory_used", b"gpu_memory_used", "gpu_utilisation", b"gpu_utilisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amp_scale: _TypeAlias = _typing.Literal["amp_scale"]  # noqa: Y015
+    _WhichOneofArgType__amp_scale: _TypeAlias = _typing.Literal["_amp_scale", b"_amp_scale"]  # noqa: Y015
+    _WhichOneofReturnType__cases: _TypeAlias = _typing.Literal["cases"]  # noqa: Y015
+    _WhichOneofArgType__cases: _TypeAlias = _typing.Literal["_cases", b"_cases"]  # noqa: Y015
+    _WhichOneofReturnType__cases_per_second: _TypeAlias = _typing.Literal["cases_per_second"]  # noqa: Y015
+    _WhichOneofArgType__cases_per_second: _TypeAlias = _typing.Literal["_cases_per_second", b"_cases_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__data_wait_ratio: _TypeAlias = _typing.Literal["data_wait_ratio"]  # noqa: Y015
+    _WhichOneofArgType__data_wait_ratio: _TypeAlias = _typing.Literal["_data_wait_ratio", b"_data_wait_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_memory_size: _TypeAlias = _typing.Literal["gpu_memory_size"]  # noqa: Y015
+    _WhichOneofArgType__gpu_memory_size: _TypeAlias = _typing.Literal["_gpu_memory_size", b"_gpu_memory_size"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_memory_used: _TypeAlias = _typing.Literal["gpu_memory_used"]  # noqa: Y015
+    _WhichOneofArgType__gpu_memory_used: _TypeAlias = _typing.Literal["_gpu_memory_used", b"_gpu_memory_used"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_utilisation: _TypeAlias = _typing.Literal["gpu_utilisation"]  # noqa: Y015
+    _WhichOneofArgType__gpu_utilisation: _TypeAlias = _typing.Literal["_gpu_utilisation", b"_gpu_utilisation"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amp_scale) -> _WhichOneofReturnType__amp_scale | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cases) -> _WhichOneofReturnType__cases | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cases_per_second) -> _WhichOneofReturnType__cases_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_wait_ratio) -> _WhichOneofReturnType__data_wait_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_memory_size) -> _WhichOneofReturnType__gpu_memory_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_memory_used) -> _WhichOneofReturnType__gpu_memory_used | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_utilisation) -> _WhichOneofReturnType__gpu_utilisation | None: ...
+
+Global___Vitals: _TypeAlias = Vitals  # noqa: Y015
 
 @_typing.final
 class Evaluation(_message.Message):
