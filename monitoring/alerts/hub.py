@@ -1,0 +1,177 @@
+"""What the hub's administrator, or the researcher whose job it is, has to be told of."""
+
+from __future__ import annotations
+
+from monitoring.alerts.alert import Alert
+
+_JOB = "on (job_namespace, job_name)"
+_WHICH = "{{ $labels.job_namespace }}/{{ $labels.job_name }}"
+_UNDER_WAY = "Waiting|Training|Aggregating|Evaluating"
+_OPERATOR = 'and on (instance) fedward_operator_build_info{role="hub"}'
+
+SITES = (
+    Alert(
+        "FedwardSiteOffline",
+        "max by (site) (fedward_operator_site_connected) == 0\n"
+        "  unless on (site) max by (site) (fedward_operator_site_revoked) == 1",
+        10,
+        "warning",
+        "{{ $labels.site }} is not heard at the hub",
+        "The hospital's operator has written no heartbeat for ten minutes. A job that runs goes on there; no "
+        "new one starts.",
+    ),
+    Alert(
+        "FedwardSiteLost",
+        f'fedward_aggregator_site_connected == 0\n  and {_JOB} fedward_aggregator_state{{state=~"{_UNDER_WAY}"}} == 1',
+        5,
+        "warning",
+        f"{{{{ $labels.site }}}} has left the job {_WHICH}",
+        "No trainer of the site has attended the job for five minutes. Rounds close without it once their "
+        "deadline has passed.",
+    ),
+    Alert(
+        "FedwardQuorumAtRisk",
+        "sum by (job_namespace, job_name) (fedward_aggregator_site_connected)\n"
+        f"  < {_JOB} max by (job_namespace, job_name) (fedward_aggregator_quorum)\n"
+        f'  and {_JOB} fedward_aggregator_state{{state="Training"}} == 1',
+        2,
+        "critical",
+        f"{_WHICH} has fewer sites than its quorum",
+        "Only {{ $value }} sites attend, fewer than may close a round. The job waits for them, and fails if "
+        "they are lost for good.",
+    ),
+)
+"""About single hospitals."""
+
+JOBS = (
+    Alert(
+        "FedwardRoundStuck",
+        "(time() - fedward_aggregator_round_deadline_timestamp_seconds) > 0\n"
+        f"  and {_JOB} fedward_aggregator_round_deadline_timestamp_seconds > 0\n"
+        f'  and {_JOB} fedward_aggregator_state{{state=~"{_UNDER_WAY}"}} == 1',
+        15,
+        "critical",
+        f"A round of {_WHICH} is open beyond its deadline",
+        "The deadline passed {{ $value | humanizeDuration }} ago and too few updates have arrived to close the round.",
+    ),
+    Alert(
+        "FedwardJobFailingRepeatedly",
+        "max by (job_namespace, job_name) (changes(fedward_operator_job_attempt[1h])) >= 2",
+        0,
+        "warning",
+        f"{_WHICH} has been restarted {{{{ $value }}}} times within an hour",
+        "Each attempt goes on from the last checkpoint, until the job's backoffLimit is reached and the job fails.",
+    ),
+    Alert(
+        "FedwardJobFailed",
+        'max by (job_namespace, job_name) (fedward_operator_job_state{state="Failed"}) == 1\n'
+        '  unless max by (job_namespace, job_name) (fedward_operator_job_state{state="Failed"} offset 1h) == 1',
+        0,
+        "warning",
+        f"{_WHICH} has failed",
+        "The job's Failed condition says why. This alert ends by itself an hour after the failure.",
+    ),
+    Alert(
+        "FedwardRefusalsRising",
+        "sum by (job_namespace, job_name, site, reason) (increase(fedward_aggregator_refusals_total[15m])) > 5",
+        0,
+        "warning",
+        f"{{{{ $labels.site }}}} is refused again and again in {_WHICH}: {{{{ $labels.reason }}}}",
+        "More than five refusals for one reason within 15 minutes. What a site sends in vain, it trains in vain.",
+    ),
+    Alert(
+        "FedwardDiceFalling",
+        'max_over_time(fedward_aggregator_metric{metric="dice"}[12h]) - fedward_aggregator_metric{metric="dice"} > 0.1',
+        10,
+        "warning",
+        f"The mean Dice of {_WHICH} has fallen by {{{{ $value | humanize }}}}",
+        "The latest global model is worse by more than 0.1 than the best of the last 12 hours. The best one is kept.",
+    ),
+    Alert(
+        "FedwardSiteDiverging",
+        f'fedward_aggregator_metric{{metric="dice"}} - {_JOB} group_right ()\n'
+        '  fedward_aggregator_site_metric{metric="dice"} > 0.2\n'
+        f"  and {_JOB} fedward_aggregator_round >= 5",
+        10,
+        "warning",
+        f"The model of {_WHICH} serves {{{{ $labels.site }}}} badly",
+        "Dice at this site is {{ $value | humanize }} below the federation's mean, after five rounds or more.",
+    ),
+)
+"""About jobs and their models."""
+
+MACHINERY = (
+    Alert(
+        "FedwardAuthorityExpiring",
+        "min(fedward_operator_authority_not_after_timestamp_seconds) - time() < 60 * 86400",
+        10,
+        "critical",
+        "The federation's authority ends in {{ $value | humanizeDuration }}",
+        "Every certificate of the federation ends with it. Rotating it takes as long as the slowest hospital "
+        "needs to learn of the new one.",
+    ),
+    Alert(
+        "FedwardAggregatorCertificateExpiring",
+        "fedward_aggregator_certificate_not_after_timestamp_seconds - time() < 14 * 86400",
+        10,
+        "warning",
+        f"The certificate of {_WHICH} ends in {{{{ $value | humanizeDuration }}}}",
+        "The operator renews it after two thirds of its life, which should have happened by now.",
+    ),
+    Alert(
+        "FedwardAggregatorStorageLow",
+        "fedward_aggregator_volume_free_bytes / fedward_aggregator_volume_size_bytes < 0.1",
+        5,
+        "warning",
+        f"The volume of {_WHICH} is nearly full",
+        "{{ $value | humanizePercentage }} is left. A round needs one update of every site, and the next model.",
+    ),
+    Alert(
+        "FedwardAggregatorStorageFull",
+        "fedward_aggregator_storage_full == 1",
+        0,
+        "critical",
+        f"The volume of {_WHICH} is full",
+        "The last write found no space, so updates are refused and the round cannot close.",
+    ),
+    Alert(
+        "FedwardHubOperatorStuck",
+        f"(fedward_operator_queue_age_seconds > 300\n  or fedward_operator_synced == 0 and "
+        f"fedward_operator_leading == 1) {_OPERATOR}",
+        5,
+        "critical",
+        "The hub's operator does not get on with its work",
+        "Objects have waited for more than five minutes, or its view of the cluster is not complete. Jobs "
+        "that run go on; nothing else does.",
+    ),
+    Alert(
+        "FedwardHubOperatorLeaderless",
+        f"max(fedward_operator_leading {_OPERATOR}) == 0",
+        5,
+        "critical",
+        "No operator leads at the hub",
+        "Replicas run and none holds the Lease. Jobs that run go on; nothing is started, restarted or reported.",
+    ),
+    Alert(
+        "FedwardHubOperatorMissing",
+        'absent(fedward_operator_build_info{role="hub"})',
+        5,
+        "critical",
+        "No metrics of the hub's operator",
+        "It does not run, or Prometheus does not reach it. Without it most other alerts of the hub cannot fire.",
+    ),
+    Alert(
+        "FedwardAggregatorMissing",
+        "max by (job_namespace, job_name)\n"
+        '  (fedward_operator_job_state{state=~"WaitingForQuorum|Training|Aggregating|Evaluating"}) == 1\n'
+        f"  unless {_JOB} fedward_aggregator_round",
+        5,
+        "warning",
+        f"No metrics of the aggregator of {_WHICH}",
+        "The job is under way and Prometheus does not see its aggregator: most often a PodMonitor or a "
+        "NetworkPolicy is missing.",
+    ),
+)
+"""About what the hub runs on."""
+
+ALERTS = (*SITES, *JOBS, *MACHINERY)

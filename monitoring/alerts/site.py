@@ -1,0 +1,116 @@
+"""What a hospital's administrator has to be told of."""
+
+from __future__ import annotations
+
+from monitoring.alerts.alert import Alert
+
+_JOB = "on (job_namespace, job_name, site)"
+_WHICH = "{{ $labels.job_namespace }}/{{ $labels.job_name }}"
+_OPERATOR = 'and on (instance) fedward_operator_build_info{role="site"}'
+
+ALERTS = (
+    Alert(
+        "FedwardHubUnreachable",
+        f"fedward_operator_hub_connected == 0 {_OPERATOR}",
+        10,
+        "warning",
+        "The hub cannot be reached",
+        "The hospital's operator has had no connection to the hub for ten minutes. Check the firewall's "
+        "outbound rule and the proxy.",
+    ),
+    Alert(
+        "FedwardGatewayCutOff",
+        f"fedward_gateway_hub_connected == 0 and {_JOB} fedward_gateway_attending == 1",
+        5,
+        "warning",
+        f"The trainer of {_WHICH} is cut off from the hub",
+        "A trainer attends and the gateway has no connection to the job's aggregator. What is trained "
+        "meanwhile is kept and sent later.",
+    ),
+    Alert(
+        "FedwardTrainerSilent",
+        f"time() - fedward_trainer_last_heard_timestamp_seconds > 600\n  and {_JOB} fedward_gateway_attending == 1",
+        5,
+        "warning",
+        f"The trainer of {_WHICH} says nothing",
+        "It holds its connection and has not been heard for {{ $value | humanizeDuration }}. It hangs, or its "
+        "storage does.",
+    ),
+    Alert(
+        "FedwardGatewayRefusalsRising",
+        "sum by (job_namespace, job_name, site, reason) (increase(fedward_gateway_refusals_total[15m])) > 5",
+        0,
+        "warning",
+        "The gateway refuses again and again: {{ $labels.reason }}",
+        "More than five refusals for one reason within 15 minutes. The audit log names the job and what was refused.",
+    ),
+    Alert(
+        "FedwardBudgetNearlySpent",
+        "fedward_gateway_spent_epsilon / fedward_gateway_budget_epsilon > 0.9",
+        0,
+        "warning",
+        "The privacy budget of {{ $labels.dataset }} is nearly spent",
+        "{{ $value | humanizePercentage }} of it is spent. Once it is, no update that is trained on this "
+        "dataset leaves.",
+    ),
+    Alert(
+        "FedwardMembershipExpiring",
+        "fedward_operator_membership_not_after_timestamp_seconds - time() < 7 * 86400",
+        10,
+        "critical",
+        "The site's membership ends in {{ $value | humanizeDuration }}",
+        "The operator renews it at the hub after two thirds of its life. Once it has ended, the hospital has "
+        "to be invited anew.",
+    ),
+    Alert(
+        "FedwardGatewayCertificateExpiring",
+        "fedward_gateway_certificate_not_after_timestamp_seconds - time() < 7 * 86400",
+        10,
+        "critical",
+        "The gateway's certificate ends in {{ $value | humanizeDuration }}",
+        "The gateway reads the renewed one from its volume. Once this one has ended, no job can be taken part in.",
+    ),
+    Alert(
+        "FedwardGatewayStorageLow",
+        "fedward_gateway_volume_free_bytes / fedward_gateway_volume_size_bytes < 0.1",
+        5,
+        "warning",
+        "The gateway's volume {{ $labels.volume }} is nearly full",
+        "{{ $value | humanizePercentage }} is left. Once an update or a line of the audit log does not fit, "
+        "nothing leaves.",
+    ),
+    Alert(
+        "FedwardPolicyNotReady",
+        f"fedward_operator_policy_ready == 0 {_OPERATOR}",
+        10,
+        "warning",
+        "The hospital's SitePolicy is not ready",
+        "No new job is admitted. The policy's Ready condition says what is wrong with it or with its data.",
+    ),
+    Alert(
+        "FedwardSiteOperatorStuck",
+        f"(fedward_operator_queue_age_seconds > 300\n  or fedward_operator_synced == 0 and "
+        f"fedward_operator_leading == 1) {_OPERATOR}",
+        5,
+        "warning",
+        "The hospital's operator does not get on with its work",
+        "Objects have waited for more than five minutes, or its view of the cluster is not complete. A "
+        "trainer that runs goes on.",
+    ),
+    Alert(
+        "FedwardSiteOperatorMissing",
+        'absent(fedward_operator_build_info{role="site"})',
+        5,
+        "warning",
+        "No metrics of the hospital's operator",
+        "It does not run, or Prometheus does not reach it.",
+    ),
+    Alert(
+        "FedwardGatewayMissing",
+        "absent(fedward_gateway_build_info)",
+        5,
+        "critical",
+        "No metrics of the gateway",
+        "It does not run, so nothing enters or leaves, or Prometheus does not reach it.",
+    ),
+)

@@ -1,0 +1,27 @@
+"""Which files are made of dashboards and alerts, and where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from monitoring.alerts import hub, site
+from monitoring.alerts.alert import rule_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def files() -> Mapping[str, str]:
+    """Give each file's text by its path in the project."""
+    return {
+        "charts/fedward-hub/rules/fedward-hub.yaml": rule_file("fedward-hub", hub.ALERTS),
+        "charts/fedward-site/rules/fedward-site.yaml": rule_file("fedward-site", site.ALERTS),
+    }
+
+
+def write(folder: Path) -> None:
+    """Write all of them below a folder."""
+    for path, text in files().items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
