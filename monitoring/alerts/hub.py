@@ -84,7 +84,7 @@ JOBS = (
         'max_over_time(fedward_aggregator_metric{metric="dice"}[12h]) - fedward_aggregator_metric{metric="dice"} > 0.1',
         10,
         "warning",
-        f"The mean Dice of {_WHICH} has fallen by {{{{ $value | humanize }}}}",
+        f'The mean Dice of {_WHICH} has fallen by {{{{ $value | printf "%.2f" }}}}',
         "The latest global model is worse by more than 0.1 than the best of the last 12 hours. The best one is kept.",
     ),
     Alert(
@@ -95,7 +95,7 @@ JOBS = (
         10,
         "warning",
         f"The model of {_WHICH} serves {{{{ $labels.site }}}} badly",
-        "Dice at this site is {{ $value | humanize }} below the federation's mean, after five rounds or more.",
+        'Dice at this site is {{ $value | printf "%.2f" }} below the federation\'s mean, after five rounds or more.',
     ),
 )
 """About jobs and their models."""

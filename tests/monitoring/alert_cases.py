@@ -1,0 +1,325 @@
+"""For each alert, numbers that go wrong in the tenth minute; and numbers that look wrong and are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FAULT_MINUTE = 10
+_AFTER = 120
+"""Minutes of samples from the fault on."""
+
+Series = Mapping[str, str]
+
+JOB = 'job_namespace="research",job_name="tumour"'
+OF_JOB = {"job_namespace": "research", "job_name": "tumour"}
+NORTH = {"site": "north"}
+HUB = {"role": "hub", "version": "1"}
+DAY = 86400
+
+
+def steady(value: float) -> str:
+    """The same number all along, in promtool's words."""
+    return f"{value}x{FAULT_MINUTE + _AFTER}"
+
+
+def step(before: float, after: float) -> str:
+    """A number that changes with the fault."""
+    return f"{before}x{FAULT_MINUTE - 1} {after}x{_AFTER}"
+
+
+def appears(value: float) -> str:
+    """A series that comes with the fault."""
+    return f"_x{FAULT_MINUTE} {value}x{_AFTER}"
+
+
+def vanishes(value: float) -> str:
+    """A series that ends with the fault."""
+    return f"{value}x{FAULT_MINUTE - 1} stale"
+
+
+def climbs(by: float, minutes: int) -> str:
+    """A counter that rises each minute from the fault on, for some minutes."""
+    top = by * minutes
+    return f"0x{FAULT_MINUTE - 1} 0+{by}x{minutes} {top}x{_AFTER}"
+
+
+def state(name: str, numbers: str) -> Series:
+    """An aggregator's state."""
+    return {f'fedward_aggregator_state{{{JOB},state="{name}"}}': numbers}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Numbers that make one alert fire, with the labels and the words for its value that it then has."""
+
+    alert: str
+    series: Series
+    labels: Mapping[str, str]
+    value: str = ""
+
+
+def operator(role: str, series: Series) -> Series:
+    """What an operator shows, with who it is."""
+    made = {f'fedward_operator_build_info{{instance="a",role="{role}",version="1"}}': steady(1)}
+    return made | {f'{name}{{instance="a"}}' if "{" not in name else name: it for name, it in series.items()}
+
+
+AT = FAULT_MINUTE * 60
+
+HUB_CASES = (
+    Case("FedwardSiteOffline", {'fedward_operator_site_connected{site="north"}': step(1, 0)}, NORTH),
+    Case(
+        "FedwardSiteLost",
+        {f'fedward_aggregator_site_connected{{{JOB},site="north"}}': step(1, 0), **state("Training", steady(1))},
+        OF_JOB | NORTH,
+    ),
+    Case(
+        "FedwardQuorumAtRisk",
+        {
+            f'fedward_aggregator_site_connected{{{JOB},site="north"}}': step(1, 0),
+            f'fedward_aggregator_site_connected{{{JOB},site="south"}}': steady(1),
+            f"fedward_aggregator_quorum{{{JOB}}}": steady(2),
+            **state("Training", steady(1)),
+        },
+        OF_JOB,
+        "1",
+    ),
+    Case(
+        "FedwardRoundStuck",
+        {
+            f"fedward_aggregator_round_deadline_timestamp_seconds{{{JOB}}}": steady(AT),
+            **state("Training", steady(1)),
+        },
+        OF_JOB,
+        "17m 0s",
+    ),
+    Case(
+        "FedwardJobFailingRepeatedly",
+        {f"fedward_operator_job_attempt{{{JOB}}}": f"1x{FAULT_MINUTE - 2} 2 3x{_AFTER}"},
+        OF_JOB,
+        "2",
+    ),
+    Case("FedwardJobFailed", {f'fedward_operator_job_state{{{JOB},state="Failed"}}': appears(1)}, OF_JOB),
+    Case(
+        "FedwardRefusalsRising",
+        {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(6, 5)},
+        OF_JOB | NORTH | {"reason": "Malformed"},
+    ),
+    Case(
+        "FedwardDiceFalling",
+        {f'fedward_aggregator_metric{{{JOB},metric="dice"}}': step(0.8, 0.55)},
+        OF_JOB | {"metric": "dice"},
+        "0.25",
+    ),
+    Case(
+        "FedwardSiteDiverging",
+        {
+            f'fedward_aggregator_metric{{{JOB},metric="dice"}}': steady(0.75),
+            f'fedward_aggregator_site_metric{{{JOB},metric="dice",site="north"}}': step(0.75, 0.5),
+            f"fedward_aggregator_round{{{JOB}}}": steady(5),
+        },
+        OF_JOB | NORTH | {"metric": "dice"},
+        "0.25",
+    ),
+    Case(
+        "FedwardAuthorityExpiring",
+        {"fedward_operator_authority_not_after_timestamp_seconds": steady(60 * DAY + AT - 1)},
+        {},
+        "59d 23h 47m 59s",
+    ),
+    Case(
+        "FedwardAggregatorCertificateExpiring",
+        {f"fedward_aggregator_certificate_not_after_timestamp_seconds{{{JOB}}}": steady(14 * DAY + AT - 1)},
+        OF_JOB,
+        "13d 23h 47m 59s",
+    ),
+    Case(
+        "FedwardAggregatorStorageLow",
+        {
+            f"fedward_aggregator_volume_free_bytes{{{JOB}}}": step(20, 5),
+            f"fedward_aggregator_volume_size_bytes{{{JOB}}}": steady(100),
+        },
+        OF_JOB,
+        "5%",
+    ),
+    Case("FedwardAggregatorStorageFull", {f"fedward_aggregator_storage_full{{{JOB}}}": step(0, 1)}, OF_JOB),
+    Case(
+        "FedwardHubOperatorStuck",
+        operator("hub", {'fedward_operator_queue_age_seconds{instance="a",kind="FederatedJob"}': step(0, 400)}),
+        {"instance": "a", "kind": "FederatedJob"},
+    ),
+    Case(
+        "FedwardHubOperatorStuck",
+        operator("hub", {"fedward_operator_synced": step(1, 0), "fedward_operator_leading": steady(1)}),
+        {"instance": "a"},
+    ),
+    Case("FedwardHubOperatorLeaderless", operator("hub", {"fedward_operator_leading": step(1, 0)}), {}),
+    Case(
+        "FedwardHubOperatorMissing",
+        {'fedward_operator_build_info{instance="a",role="hub",version="1"}': vanishes(1)},
+        {"role": "hub"},
+    ),
+    Case(
+        "FedwardAggregatorMissing",
+        {
+            f'fedward_operator_job_state{{{JOB},state="Training"}}': steady(1),
+            f"fedward_aggregator_round{{{JOB}}}": vanishes(3),
+        },
+        OF_JOB,
+    ),
+)
+
+SITE_CASES = (
+    Case(
+        "FedwardHubUnreachable",
+        operator("site", {"fedward_operator_hub_connected": step(1, 0)}),
+        {"instance": "a"},
+    ),
+    Case(
+        "FedwardGatewayCutOff",
+        {
+            f'fedward_gateway_hub_connected{{{JOB},site="north"}}': step(1, 0),
+            f'fedward_gateway_attending{{{JOB},site="north"}}': steady(1),
+        },
+        OF_JOB | NORTH,
+    ),
+    Case(
+        "FedwardTrainerSilent",
+        {
+            f'fedward_trainer_last_heard_timestamp_seconds{{{JOB},site="north"}}': steady(0),
+            f'fedward_gateway_attending{{{JOB},site="north"}}': steady(1),
+        },
+        OF_JOB | NORTH,
+        "17m 0s",
+    ),
+    Case(
+        "FedwardGatewayRefusalsRising",
+        {f'fedward_gateway_refusals_total{{{JOB},reason="PlanMismatch",site="north"}}': climbs(6, 5)},
+        OF_JOB | NORTH | {"reason": "PlanMismatch"},
+    ),
+    Case(
+        "FedwardBudgetNearlySpent",
+        {
+            'fedward_gateway_spent_epsilon{dataset="brats",site="north"}': step(8, 9.5),
+            'fedward_gateway_budget_epsilon{dataset="brats",site="north"}': steady(10),
+        },
+        NORTH | {"dataset": "brats"},
+        "95%",
+    ),
+    Case(
+        "FedwardMembershipExpiring",
+        {"fedward_operator_membership_not_after_timestamp_seconds": steady(7 * DAY + AT - 1)},
+        {},
+        "6d 23h 47m 59s",
+    ),
+    Case(
+        "FedwardGatewayCertificateExpiring",
+        {'fedward_gateway_certificate_not_after_timestamp_seconds{site="north"}': steady(7 * DAY + AT - 1)},
+        NORTH,
+        "6d 23h 47m 59s",
+    ),
+    Case(
+        "FedwardGatewayStorageLow",
+        {
+            'fedward_gateway_volume_free_bytes{site="north",volume="state"}': step(20, 5),
+            'fedward_gateway_volume_size_bytes{site="north",volume="state"}': steady(100),
+        },
+        NORTH | {"volume": "state"},
+        "5%",
+    ),
+    Case(
+        "FedwardPolicyNotReady",
+        operator("site", {"fedward_operator_policy_ready": step(1, 0)}),
+        {"instance": "a"},
+    ),
+    Case(
+        "FedwardSiteOperatorStuck",
+        operator("site", {'fedward_operator_queue_age_seconds{instance="a",kind="SiteJob"}': step(0, 400)}),
+        {"instance": "a", "kind": "SiteJob"},
+    ),
+    Case(
+        "FedwardSiteOperatorMissing",
+        {'fedward_operator_build_info{instance="b",role="site",version="1"}': vanishes(1)},
+        {"role": "site"},
+    ),
+    Case("FedwardGatewayMissing", {'fedward_gateway_build_info{site="north",version="1"}': vanishes(1)}, {}),
+)
+
+NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
+    "a revoked site is not missed": (
+        "FedwardSiteOffline",
+        {
+            'fedward_operator_site_connected{site="north"}': step(1, 0),
+            'fedward_operator_site_revoked{site="north"}': step(0, 1),
+        },
+    ),
+    "a site leaves a job that is over": (
+        "FedwardSiteLost",
+        {f'fedward_aggregator_site_connected{{{JOB},site="north"}}': step(1, 0), **state("Completed", steady(1))},
+    ),
+    "a job that has just begun waits for its sites": (
+        "FedwardQuorumAtRisk",
+        {
+            f'fedward_aggregator_site_connected{{{JOB},site="north"}}': steady(0),
+            f"fedward_aggregator_quorum{{{JOB}}}": steady(2),
+            **state("Waiting", steady(1)),
+            **state("Training", steady(0)),
+        },
+    ),
+    "no round is open, so no deadline has passed": (
+        "FedwardRoundStuck",
+        {f"fedward_aggregator_round_deadline_timestamp_seconds{{{JOB}}}": steady(0), **state("Training", steady(1))},
+    ),
+    "one restart is none too many": (
+        "FedwardJobFailingRepeatedly",
+        {f"fedward_operator_job_attempt{{{JOB}}}": step(1, 2)},
+    ),
+    "five refusals may happen": (
+        "FedwardRefusalsRising",
+        {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(1, 4)},
+    ),
+    "every model is bad at first": (
+        "FedwardSiteDiverging",
+        {
+            f'fedward_aggregator_metric{{{JOB},metric="dice"}}': steady(0.75),
+            f'fedward_aggregator_site_metric{{{JOB},metric="dice",site="north"}}': steady(0.3),
+            f"fedward_aggregator_round{{{JOB}}}": steady(4),
+        },
+    ),
+    "a standby holds no work": (
+        "FedwardHubOperatorStuck",
+        operator("hub", {"fedward_operator_synced": steady(0), "fedward_operator_leading": steady(0)}),
+    ),
+    "a standby does not lead, another does": (
+        "FedwardHubOperatorLeaderless",
+        operator("hub", {"fedward_operator_leading": steady(0)})
+        | {
+            'fedward_operator_build_info{instance="b",role="hub",version="1"}': steady(1),
+            'fedward_operator_leading{instance="b"}': steady(1),
+        },
+    ),
+    "a job that waits for sites has no aggregator": (
+        "FedwardAggregatorMissing",
+        {f'fedward_operator_job_state{{{JOB},state="WaitingForSites"}}': steady(1)},
+    ),
+    "a gateway without a trainer needs no hub": (
+        "FedwardGatewayCutOff",
+        {
+            f'fedward_gateway_hub_connected{{{JOB},site="north"}}': steady(0),
+            f'fedward_gateway_attending{{{JOB},site="north"}}': steady(0),
+        },
+    ),
+    "a trainer whose job has ended says nothing any more": (
+        "FedwardTrainerSilent",
+        {
+            f'fedward_trainer_last_heard_timestamp_seconds{{{JOB},site="north"}}': steady(0),
+            f'fedward_gateway_attending{{{JOB},site="north"}}': steady(0),
+        },
+    ),
+    "where there is no limit there is no end of it": (
+        "FedwardBudgetNearlySpent",
+        {'fedward_gateway_spent_epsilon{dataset="brats",site="north"}': steady(1e6)},
+    ),
+}
+"""What it is about, and the alert that must stay quiet."""
