@@ -26,5 +26,10 @@ class LabelledRegistry(CollectorRegistry):
         """Read every metric, labelled."""
         for metric in super().collect():
             copy = Metric(metric.name, metric.documentation, metric.type, metric.unit)
-            copy.samples = [sample._replace(labels={**self.labels, **sample.labels}) for sample in metric.samples]
+            # The client's `_created` series say when the process began to count: twice the counters, for nobody.
+            copy.samples = [
+                sample._replace(labels={**self.labels, **sample.labels})
+                for sample in metric.samples
+                if sample.name != f"{metric.name}_created"
+            ]
             yield copy

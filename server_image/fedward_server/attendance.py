@@ -38,6 +38,10 @@ class Visits:
     bytes_up: int = 0
     bytes_down: int = 0
     refusals: int = 0
+    attaches: int = 0
+    """Streams that it opened."""
+    losses: int = 0
+    """Times that it was found silent or gone."""
 
 
 class Attendance:
@@ -57,6 +61,7 @@ class Attendance:
             visits.session.over.set()
         visits.session = Session(site, heard_at=now)
         visits.away_since, visits.seen_at, visits.progress = None, now, None
+        visits.attaches += 1
         return visits.session
 
     def hear(self, site: str, now: float) -> None:

@@ -99,7 +99,7 @@ class Job:
 
     def lost(self, site: str) -> None:
         """Note in log and metrics that a site is no longer there."""
-        self.metrics.lost.inc()
+        self.attendance.of(site).losses += 1
         log.warning("site lost", extra={"site": site, "round": self.state.round})
 
     async def _record(self, happen: Callable[[JobState, float], events.AnyEvent | None]) -> None:
@@ -108,8 +108,9 @@ class Job:
             if event is None:
                 return
             await self.journal.append(event)
-            self.state = apply(self.state, event)
-        self._show(event)
+            before, self.state = self.state, apply(self.state, event)
+            self.metrics.take(before, event)
+        log.info(event.kind, extra=_particulars(event))
         self.bell.ring()
 
     async def _step(self, initial: Path) -> float | None:
@@ -157,8 +158,6 @@ class Job:
         model = events.Model(round=closed.round, digest=made.model.digest, nbytes=made.model.nbytes)
         seconds = self.clock.now() - started
         await self.record(lambda _, now: events.ModelMade(at=now, model=model, seconds=seconds, shares=made.weights))
-        self.metrics.aggregate_seconds.observe(seconds)
-        self.metrics.round_seconds.observe(self.clock.now() - state.opened_at)
         await self._sweep()
 
     async def _sweep(self) -> None:
@@ -183,15 +182,6 @@ class Job:
         alarm = self.clock.call_at(until, changed.set)
         await changed.wait()
         alarm.cancel()
-
-    def _show(self, event: events.AnyEvent) -> None:
-        state = self.state
-        self.metrics.round.set(state.round)
-        self.metrics.attempt.set(state.attempt)
-        self.metrics.arrived.set(len(state.arrivals))
-        if isinstance(event, events.UpdateArrived):
-            self.metrics.updates.inc()
-        log.info(event.kind, extra=_particulars(event))
 
 
 _AT_ONCE = float("-inf")

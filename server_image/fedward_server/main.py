@@ -8,7 +8,6 @@ import logging
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from fedward_protocol import logs, probes
@@ -25,7 +24,6 @@ from fedward_server.models import Models
 from fedward_server.rounds.state import JobState, Phase, replay
 from fedward_server.service import Aggregator
 from fedward_server.spool import Spool
-from fedward_server.status import site_state
 
 COMPLETED, FAILED, STOPPED = 0, 3, 143
 """Exit codes; 143 is what a shell gives a process that SIGTERM ended."""
@@ -65,16 +63,19 @@ async def _serve(chosen: argparse.Namespace) -> int:
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
     plan = Plan.parse(chosen.plan.read_bytes())
+    logs.bind(job=f"{plan.job.namespace}/{plan.job.name}", attempt=chosen.attempt)
     chosen.state.mkdir(parents=True, exist_ok=True)
     async with Journal(chosen.state / "journal.db") as journal:
         history = await journal.open()
         _check_plan(plan, history)
         state = replay(plan, history)
-        clock, metrics = SystemClock(state.last_event_at), Metrics()
+        clock, metrics = SystemClock(state.last_event_at), Metrics(plan)
+        metrics.recall(history)
         job = Job(state, journal, Models(chosen.state / "models"), Spool(chosen.state / "spool"), clock, metrics)
         await job.record(lambda now_state, now: _attempt(now_state, chosen.attempt, plan, now))
-        _describe(metrics, job)
         service, certificates = Aggregator(job), CertificateFolder(chosen.tls)
+        metrics.watch_job(job)
+        metrics.watch_host(chosen.state, job.spool.nbytes, lambda: certificates.current().x509.not_valid_after_utc)
         server = Server(service.handler(), certificates, chosen.listen, require_client=True)
         with probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates)):
             await server.start()
@@ -134,14 +135,6 @@ def _attempt(state: JobState, attempt: int, plan: Plan, now: float) -> events.At
     if attempt == state.attempt:
         return None
     return events.AttemptStarted(at=now, attempt=attempt, plan=plan.digest())
-
-
-def _describe(metrics: Metrics, job: Job) -> None:
-    metrics.build.info({"version": version("fedward")})
-    metrics.rounds.set(job.plan.rounds.count)
-    metrics.quorum.set(job.plan.rounds.quorum)
-    metrics.watch_spool(job.spool.nbytes)
-    metrics.watch_sites(lambda: [site_state(job.state, job.attendance, site) for site in job.plan.sites])
 
 
 def _obstacle(job: Job, certificates: CertificateFolder) -> str | None:

@@ -8,6 +8,9 @@ from fedward_server.messages import metrics_map, model_ref
 from fedward_server.rounds.deciding import quorum_reached
 from fedward_server.rounds.state import JobState, Phase
 
+SITE_STATES = ("Absent", "Attending", "Training", "Submitted", "Lost", "Failed")
+"""The words of SiteStatus.state."""
+
 
 def job_status(state: JobState, attendance: Attendance, now: float) -> pb.JobStatus:
     """Describe the job at Unix time `now`, in seconds."""

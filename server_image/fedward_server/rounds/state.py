@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import reduce
@@ -10,7 +10,7 @@ from functools import reduce
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason
 from fedward_server import events
-from fedward_server.rounds.scoring import is_better, score
+from fedward_server.rounds.scoring import is_better, score_all
 
 
 class Phase(StrEnum):
@@ -25,6 +25,14 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A site's part in a round that was made into a model: its update, and its share in the aggregate, 0 to 1."""
+
+    update: events.UpdateArrived
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What is known of a site for good; whether it is there right now is not a fact of the journal."""
 
@@ -33,6 +41,10 @@ class Site:
     is_dismissed: bool = False
     metrics: Mapping[str, events.Mean] = field(default_factory=dict)
     """Of the last model that it evaluated."""
+    evaluated_round: int | None = None
+    """The round of that model; None before the first."""
+    part: Part | None = None
+    """In the last round that counted it."""
     receipt: tuple[int, int, bytes] | None = None
     """(attempt, round, digest) of its last update, so that a lost receipt can be given again."""
 
@@ -64,6 +76,8 @@ class JobState:
     previous: events.Model | None = None
     best: events.Model | None = None
     best_score: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Means over all cases, of the last model that a whole round's sites evaluated."""
     evaluations: Mapping[str, events.SiteEvaluated] = field(default_factory=dict)
     """Of the last model."""
     sites: Mapping[str, Site] = field(default_factory=dict)
@@ -136,7 +150,7 @@ def apply(state: JobState, event: events.AnyEvent) -> JobState:  # noqa: C901 - 
         case events.SiteEvaluated():
             return _take_evaluation(state, event)
         case events.JobCompleted():
-            reports = (state.evaluations[site].metrics for site in state.plan.sites if site in state.evaluations)
+            reports = [state.evaluations[site].metrics for site in state.plan.sites if site in state.evaluations]
             return replace(_score(state, state.latest, reports), phase=Phase.COMPLETED)
         case events.JobFailed():
             return replace(state, phase=Phase.FAILED, failure=event)
@@ -177,19 +191,20 @@ def _start_attempt(state: JobState, event: events.AttemptStarted) -> JobState:
 
 def _take_update(state: JobState, event: events.UpdateArrived) -> JobState:
     receipt = (event.attempt, event.round, event.digest)
-    metrics = event.report.metrics or state.sites[event.site].metrics
-    site = replace(state.sites[event.site], receipt=receipt, metrics=metrics)
+    site = replace(state.sites[event.site], receipt=receipt)
+    if event.report.metrics:
+        site = replace(site, metrics=event.report.metrics, evaluated_round=event.round - 1)
     return replace(_with_site(state, event.site, site), arrivals={**state.arrivals, event.site: event})
 
 
 def _take_evaluation(state: JobState, event: events.SiteEvaluated) -> JobState:
-    site = replace(state.sites[event.site], metrics=event.metrics)
+    site = replace(state.sites[event.site], metrics=event.metrics, evaluated_round=event.round)
     return replace(_with_site(state, event.site, site), evaluations={**state.evaluations, event.site: event})
 
 
 def _close_round(state: JobState, event: events.RoundClosed) -> JobState:
     """Judge the model that the round's sites evaluated, the one that they started from."""
-    reports = (state.arrivals[site].report.metrics for site in state.plan.sites if site in event.counted)
+    reports = [state.arrivals[site].report.metrics for site in state.plan.sites if site in event.counted]
     state = _score(state, state.latest, reports)
     return replace(state, phase=Phase.AGGREGATING, closed=event)
 
@@ -200,6 +215,9 @@ def _take_model(state: JobState, event: events.ModelMade) -> JobState:
         return state
     if state.best_score is None:
         state = replace(state, best=event.model)
+    counted = state.closed.counted if state.closed is not None else ()
+    parts = {name: Part(state.arrivals[name], event.shares.get(name, 0.0)) for name in counted}
+    sites = {name: replace(site, part=parts.get(name, site.part)) for name, site in state.sites.items()}
     last = event.model.round == state.plan.rounds.count
     return replace(
         state,
@@ -208,9 +226,12 @@ def _take_model(state: JobState, event: events.ModelMade) -> JobState:
         opened_at=event.at,
         arrivals={},
         closed=None,
+        sites=sites,
     )
 
 
-def _score(state: JobState, model: events.Model | None, reports: Iterable[Mapping[str, events.Mean]]) -> JobState:
-    found = score(reports, state.plan.evaluation.metric)
+def _score(state: JobState, model: events.Model | None, reports: Sequence[Mapping[str, events.Mean]]) -> JobState:
+    scores = score_all(reports)
+    found = scores.get(state.plan.evaluation.metric)
+    state = replace(state, scores=scores or state.scores)
     return replace(state, best=model, best_score=found) if is_better(found, state.best_score) else state

@@ -41,7 +41,8 @@ async def attend(job: Job, messages: AsyncIterator[pb.SiteMessage], context: Con
         return
     session = job.attendance.attend(hello.site, job.clock.now())
     job.bell.ring()
-    log.info("site attends", extra={"site": hello.site, "software": hello.software[:_LONGEST_TEXT]})
+    about = {"site": hello.site, "round": job.state.round}
+    log.info("site attends", extra={**about, "software": hello.software[:_LONGEST_TEXT]})
     hearing = asyncio.create_task(_hear(job, session, messages))
     try:
         yield pb.HubMessage(

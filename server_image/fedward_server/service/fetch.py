@@ -37,7 +37,6 @@ async def fetch(
         async with places:
             for chunk in read_chunks(fd, request.offset, compression):
                 yield chunk_message(*chunk)
-                job.metrics.bytes_out.inc(len(chunk.data))
                 if visits is not None:
                     visits.bytes_down += len(chunk.data)
                     job.attendance.hear(name, job.clock.now())

@@ -20,13 +20,11 @@ log = logging.getLogger(__name__)
 
 def note(job: Job, error: RefusedError, site: str, call: str) -> None:
     """Count and log a refusal; `site` is who it was said to, where that is known."""
-    job.metrics.refusals.labels(error.reason.value).inc()
+    job.metrics.refused(site, error.reason)
     if site in job.plan.sites:
         job.attendance.of(site).refusals += 1
-    log.warning(
-        "refused",
-        extra={"call": call, "site": site[:63], "reason": error.reason.value, "detail": error.detail},
-    )
+    about = {"call": call, "site": site[:63], "round": job.state.round}
+    log.warning("refused", extra={**about, "reason": error.reason.value, "detail": error.detail})
 
 
 def check_site(job: Job, context: Context, site: str) -> Identity:

@@ -93,7 +93,6 @@ async def _receive(job: Job, submission: Submission, upload: Upload, parts: Asyn
         # A thread, because hash and disk take milliseconds a chunk, which the other streams would wait for.
         await asyncio.to_thread(upload.write, part.chunk.offset, data)
         visits.bytes_up += len(data)
-        job.metrics.bytes_in.inc(len(data))
         job.attendance.hear(header.site, job.clock.now())
     return True
 

@@ -19,3 +19,10 @@ def test_a_label_of_its_own_stays():
     registry = LabelledRegistry({"site": "north"})
     Counter("seen", "Seen", ["site"], registry=registry).labels("south").inc()
     assert 'seen_total{site="south"} 1.0' in generate_latest(registry).decode()
+
+
+def test_when_a_counter_was_made_is_no_series_of_its_own():
+    registry = LabelledRegistry({"site": "north"})
+    Counter("seen", "Seen", registry=registry).inc()
+    Histogram("seconds", "Seconds", buckets=(1,), registry=registry).observe(0.5)
+    assert "_created" not in generate_latest(registry).decode()

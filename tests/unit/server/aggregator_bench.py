@@ -110,9 +110,12 @@ class Bench:
     @asynccontextmanager
     async def running(self, attempt=1):
         async with Journal(self.folder / "journal.db") as journal:
-            state = replay(self.plan, await journal.open())
+            history = await journal.open()
+            state, metrics = replay(self.plan, history), Metrics(self.plan)
+            metrics.recall(history)
             spool = Spool(self.folder / "spool", self.disk)
-            self.job = job = Job(state, journal, Models(self.folder / "models"), spool, self.clock, Metrics())
+            self.job = job = Job(state, journal, Models(self.folder / "models"), spool, self.clock, metrics)
+            metrics.watch_job(job)
             job.attendance = AudibleAttendance(self.plan.sites, self.clock.now())
             if attempt > state.attempt:
                 started = lambda _, now: events.AttemptStarted(at=now, attempt=attempt, plan=self.plan.digest())  # noqa: E731
@@ -141,6 +144,11 @@ class Bench:
             while not condition(self.job.state):
                 await asyncio.wait_for(changed.wait(), 10)
                 changed.clear()
+
+    def sample(self, name, **labels):
+        """Read a sample of /metrics by its name without the prefix; None where there is none."""
+        labels |= {"job_namespace": self.plan.job.namespace, "job_name": self.plan.job.name}
+        return self.job.metrics.registry.get_sample_value(f"fedward_aggregator_{name}", labels)
 
     def channel(self, identity, authority=None, lifetime=DAY, options=tls.CHANNEL_OPTIONS):
         credentials = (authority or self.authority).issue(identity, [], self.now, lifetime)

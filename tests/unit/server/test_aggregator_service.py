@@ -72,7 +72,7 @@ async def test_a_header_that_lies_is_refused_and_the_round_goes_on(bench, sites,
     train, data = await sites[1].told("train"), update(tmp_path)
     reply = await sites[1].submit(sites[1].header(train, data, **changes), data)
     assert reply.refusal.reason == reason
-    assert bench.job.metrics.refusals.labels(reason.value)._value.get() == 1
+    assert bench.sample("refusals_total", site=sites[1].name, reason=reason.value) == 1
     assert (await sites[1].submit(sites[1].header(train, data), data)).WhichOneof("body") == "receipt"
 
 

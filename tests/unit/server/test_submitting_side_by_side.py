@@ -64,7 +64,7 @@ async def test_an_update_repeated_while_it_waited_for_a_place_gets_its_receipt_a
     assert (await waiting.read()).resume_from == len(data)
     last = await waiting.read()
     assert last.WhichOneof("body") == "receipt", last
-    assert bench.job.metrics.registry.get_sample_value("fedward_aggregator_updates_total") == 1
+    assert bench.sample("updates_total", site=sites[1].name) == 1
     for call in stalled:
         call.cancel()
 
@@ -142,13 +142,3 @@ async def test_the_process_leaves_at_once_when_all_know_the_end_and_after_ten_se
     assert leaving.done() == observer_left
     await bench.clock.advance(main.LINGER_S)
     await asyncio.wait_for(leaving, 5)
-
-
-async def test_metrics_count_the_sites_by_state(bench, sites):
-    from fedward_server import main
-
-    main._describe(bench.job.metrics, bench.job)
-    await sites[0].told("train")
-    sample = bench.job.metrics.registry.get_sample_value
-    assert sample("fedward_aggregator_sites", {"state": "Training"}) == len(SITES)
-    assert sample("fedward_aggregator_sites", {"state": "Lost"}) == 0

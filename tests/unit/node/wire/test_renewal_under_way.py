@@ -84,7 +84,7 @@ async def test_streams_outlive_the_certificates_that_they_began_with_and_several
     await uploading.write(pb.UpdatePart.FromString(chunks[3]))
     assert (await uploading.read()).receipt.digest == upload.header.digest
     assert (await told(attending, "train")).round == 2
-    assert aggregator.job.metrics.registry.get_sample_value("fedward_aggregator_sites_lost_total") == 0
+    assert all(aggregator.sample("sites_lost_total", site=name) == 0 for name in aggregator.plan.sites)
 
 
 async def test_a_new_call_shows_the_renewed_certificate_while_an_old_stream_is_still_on_the_old_connection(site, hub):
