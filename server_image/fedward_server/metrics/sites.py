@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.attendance import Visits
 from fedward_server.metrics.families import Families, Family
 from fedward_server.metrics.stages import stages_of
@@ -36,6 +37,12 @@ _TABLE = {
         "Privacy loss of the site's dataset so far, as its gateway said; absent without a private mechanism", _SITE
     ),
     "site_progress_ratio": Family("How far the site is in the stage that it is in, 0 to 1", _SITE),
+    "site_cases_per_second": Family(
+        "Training cases that the site works through in a second; absent unless the hospital lets it out", _SITE
+    ),
+    "site_gpu_utilisation_ratio": Family(
+        "How busy the site's GPU is, 0 to 1; absent unless the hospital lets it out", _SITE
+    ),
     "received_bytes": Family("Bytes of updates received since this process started", _SITE, counts=True),
     "sent_bytes": Family("Bytes of models sent since this process started", _SITE, counts=True),
     "sites_lost": Family("Times the site was found silent or gone since this process started", _SITE, counts=True),
@@ -78,8 +85,22 @@ def _add_visits(found: Families, name: str, visits: Visits) -> None:
     found.add("sites_lost", visits.losses, name)
     found.add("attaches", visits.attaches, name)
     progress = visits.progress  # taken once: the event loop may replace it meanwhile
-    if progress is not None and math.isfinite(progress.fraction):
-        found.add("site_progress_ratio", min(1.0, max(0.0, progress.fraction)), name)
+    if progress is not None:
+        _add_progress(found, name, progress)
+
+
+def _add_progress(found: Families, name: str, progress: pb.Progress) -> None:
+    vitals = progress.vitals
+    _add_ratio(found, "site_progress_ratio", name, progress.fraction)
+    if vitals.HasField("gpu_utilisation"):
+        _add_ratio(found, "site_gpu_utilisation_ratio", name, vitals.gpu_utilisation)
+    if vitals.HasField("cases_per_second") and 0 <= vitals.cases_per_second < math.inf:
+        found.add("site_cases_per_second", vitals.cases_per_second, name)
+
+
+def _add_ratio(found: Families, family: str, name: str, said: float) -> None:
+    if math.isfinite(said):
+        found.add(family, min(1.0, max(0.0, said)), name)
 
 
 def _add_facts(found: Families, name: str, site: Site) -> None:

@@ -125,6 +125,23 @@ def test_progress_is_a_ratio_whatever_a_site_says(said, shown):
     assert job.sample("site_progress_ratio", site="east") == shown
 
 
+def test_what_a_hospital_does_not_let_out_is_absent():
+    job = JobSoFar().start()
+    vitals = pb.Vitals(cases_per_second=1.5, gpu_utilisation=0.75)
+    job.attendance.of("east").progress = pb.Progress(round=1, stage="train", vitals=vitals)
+    job.attendance.of("north").progress = pb.Progress(round=1, stage="train", vitals=pb.Vitals(cases=7))
+    names = ("site_cases_per_second", "site_gpu_utilisation_ratio")
+    assert [job.sample(name, site="east") for name in names] == [1.5, 0.75]
+    assert [job.sample(name, site="north") for name in names] == [None, None]
+
+
+@pytest.mark.parametrize("said", [float("nan"), float("inf"), -1.0])
+def test_a_speed_that_is_none_is_absent(said):
+    job = JobSoFar().start()
+    job.attendance.of("east").progress = pb.Progress(vitals=pb.Vitals(cases_per_second=said))
+    assert job.sample("site_cases_per_second", site="east") is None
+
+
 def test_a_stranger_that_is_refused_is_counted_without_a_name():
     job = JobSoFar()
     job.metrics.refused("east", Reason.TOO_LARGE)
