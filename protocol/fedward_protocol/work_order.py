@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from datetime import datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -23,6 +23,10 @@ MAX_ENVELOPE = 4096
 
 # Signed along with the order, so that a signature made by this key for another purpose can never pass as one.
 _PURPOSE = b"fedward work order 1\n"
+
+
+Export = Literal["casesPerSecond", "gpuUtilisation"]
+"""A number on a trainer's progress that a hospital may let the hub see, and by default does not."""
 
 
 class Budget(Frozen):
@@ -50,6 +54,8 @@ class WorkOrder(Frozen):
     floor: Annotated[tuple[Filter, ...], Field(max_length=16)] = ()
     """The hospital's own filters, applied after whatever the plan asks for."""
     budget: Budget | None = None
+    exports: Annotated[tuple[Export, ...], Field(max_length=2)] = ()
+    """What the gateway passes on of the trainer's vitals."""
     not_before: AwareDatetime
     expires: AwareDatetime
 
@@ -66,8 +72,9 @@ def sign(order: WorkOrder, key: Ed25519PrivateKey) -> bytes:
     Raises:
         ValueError: the order is too long to travel; shorten the floor's patterns.
     """
-    # Defaults are spelt out: they may differ in the gateway's version of this software.
-    text = order.model_dump_json(by_alias=True)
+    # Defaults are spelt out: they may differ in the gateway's version of this software. Not the exports': where there
+    # are none, trainers and gateways of the version before, which do not know the word, have to read the order too.
+    text = order.model_dump_json(by_alias=True, exclude=None if order.exports else {"exports"})
     signature = base64.b64encode(key.sign(_PURPOSE + text.encode())).decode()
     envelope = json.dumps({"order": text, "signature": signature}, separators=(",", ":"), ensure_ascii=False).encode()
     if len(envelope) > MAX_ENVELOPE:

@@ -24,7 +24,7 @@ def write_orders(folder: Folder, documents: Documents, attempt: Attempt, aggrega
 
     Args:
         folder: where to.
-        documents: whose policies say floor and budget.
+        documents: whose policies say floor, budget and exports.
         attempt: what is ordered.
         aggregator: host:port.
         now: the present, time zone included.
@@ -41,8 +41,8 @@ def write_orders(folder: Folder, documents: Documents, attempt: Attempt, aggrega
 
 
 def _order(documents: Documents, attempt: Attempt, aggregator: str, now: datetime, site: str) -> WorkOrder:
-    plan, privacy = attempt.plan, documents.policies[site].spec.privacy
-    budget = privacy.budget
+    plan, policy = attempt.plan, documents.policies[site].spec
+    budget = policy.privacy.budget
     return WorkOrder(
         order_id=str(uuid.uuid4()),
         federation=plan.federation,
@@ -53,8 +53,9 @@ def _order(documents: Documents, attempt: Attempt, aggregator: str, now: datetim
         plan_digest=plan.digest().hex(),
         aggregator=aggregator,
         aggregator_name=aggregator_name(plan.job.name, plan.job.namespace, plan.federation),
-        floor=privacy.floor,
+        floor=policy.privacy.floor,
         budget=Budget(epsilon=budget.epsilon, delta=budget.delta) if budget else None,
+        exports=policy.export.metrics,
         not_before=now - _CLOCK_SKEW,
         expires=now + LIFETIME,
     )

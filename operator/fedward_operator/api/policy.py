@@ -13,6 +13,7 @@ from fedward_operator.api.scalars import ExtendedResource, Labels, Quantity
 from fedward_operator.api.status import CamelCase, Conditions, Sentence, Timestamp, keyed_by
 from fedward_protocol.inspection import Count, Problem
 from fedward_protocol.plan import Filter, Name
+from fedward_protocol.work_order import Export
 
 ImagePattern = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z0-9._:/@*]{1,512}$")]
 """An image, in which `*` stands for anything but a slash."""
@@ -88,6 +89,22 @@ class PrivacyFloor(Resource):
         tuple[Filter, ...], Field(max_length=16, description="Filters applied after the job's own, in this order")
     ] = ()
     budget: Annotated[Budget, Field(description="For each dataset; nothing leaves once it is spent")] | None = None
+
+
+class ExportedNumbers(Resource):
+    """Numbers on how fast training goes, which stay in the hospital unless they are named here."""
+
+    metrics: Annotated[
+        tuple[Export, ...],
+        Field(
+            max_length=2,
+            description="casesPerSecond: training cases worked through per second; gpuUtilisation: share of time that "
+            "the trainer's GPU is busy. Both leave with progress reports, every two seconds or so, to three decimals, "
+            "and tell about the hospital's machines; the trainer measures them, so code that was written in order to "
+            "steal could hide a few bits in them",
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
+    ] = ()
 
 
 SLICED = ("nvidia.com/gpu", "nvidia.com/gpu.shared")
@@ -202,6 +219,9 @@ class SitePolicySpec(Resource):
         | None
     ) = None
     privacy: Annotated[PrivacyFloor, Field(description="What may leave")] = PrivacyFloor()
+    export: Annotated[
+        ExportedNumbers, Field(description="What the hub may see of how fast training goes; nothing where left out")
+    ] = ExportedNumbers()
 
     @model_validator(mode="after")
     def _names_differ(self) -> SitePolicySpec:

@@ -39,6 +39,8 @@ def basis_of(asked: SiteJobSpec, policy: SitePolicySpec, grant: Grant) -> str:
         policy.privacy.model_dump(mode="json"),
         *(grant.volume.model_dump(), dict(grant.gpus), grant.cpu, grant.memory),
         *(dict(grant.node_selector), [each.model_dump() for each in grant.tolerations], grant.runtime_class_name),
+        # Nothing where nothing is exported, so that an upgrade to the first version that can leaves alone what runs.
+        *sorted(policy.export.metrics),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -70,6 +72,7 @@ def order_secret(
         aggregator_name=asked.aggregator.server_name,
         floor=policy.privacy.floor,
         budget=Budget(epsilon=budget.epsilon, delta=budget.delta) if budget else None,
+        exports=policy.export.metrics,
         not_before=now - _CLOCK_SKEW,
         expires=now + _LIFETIME,
     )

@@ -52,6 +52,7 @@ spec:
   privacy:
     floor: [{name: normClip, maxNorm: 5}]
     budget: {epsilon: 8, delta: 1e-6}
+  export: {metrics: [casesPerSecond]}
 """
 
 Write = Callable[[str], Path]

@@ -99,7 +99,9 @@ def test_each_start_brings_an_authority_of_its_own(folder: Folder, documents: Do
     assert gateway_name("north", attempt.plan.federation).endswith(".localhost")
 
 
-def test_an_order_admits_the_plan_under_the_hospitals_floor_and_budget(folder: Folder, documents: Documents) -> None:
+def test_an_order_admits_the_plan_under_the_hospitals_floor_budget_and_exports(
+    folder: Folder, documents: Documents
+) -> None:
     attempt = begin(folder, documents)
     write_orders(folder, documents, attempt, "127.0.0.1:4711", NOW)
     key = load_pem_public_key(folder.operator_key.read_bytes())
@@ -113,6 +115,7 @@ def test_an_order_admits_the_plan_under_the_hospitals_floor_and_budget(folder: F
     assert [each.name for each in south.floor] == ["normClip"]
     assert south.budget is not None
     assert (south.budget.epsilon, south.budget.delta) == (8, 1e-6)
+    assert (north.exports, south.exports) == ((), ("casesPerSecond",))
     assert south.plan_digest == attempt.plan.digest().hex()
     assert south.aggregator == "127.0.0.1:4711"
 

@@ -64,6 +64,18 @@ def test_defaults_are_spelt_out_so_that_another_version_reads_the_same() -> None
     assert json.loads(json.loads(sign(order(floor=(noise,)), KEY))["order"])["floor"][0]["delta"] == 1e-5
 
 
+def test_what_is_exported_is_read_back_and_nothing_is_said_of_it_to_older_versions_where_that_is_nothing() -> None:
+    assert verify(sign(order(exports=("gpuUtilisation",)), KEY), KEY.public_key(), NOW, "north").exports == (
+        "gpuUtilisation",
+    )
+    assert "exports" not in json.loads(json.loads(sign(order(), KEY))["order"])
+
+
+def test_nothing_can_be_exported_that_is_not_on_the_list() -> None:
+    with pytest.raises(ValidationError, match="casesPerSecond"):
+        order(exports=("gpuMemoryUsed",))
+
+
 def test_another_operators_signature_is_a_forgery() -> None:
     assert refusal(sign(order(), Ed25519PrivateKey.generate())) is Reason.WORK_ORDER_FORGED
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_operator.api.policy import SitePolicySpec
+from fedward_operator.api.policy import ExportedNumbers, SitePolicySpec
 from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.policy.admission.verdict import Grant
 from fedward_operator.site import orders
 from fedward_operator.site.settings import SiteSettings
 from fedward_operator.site.trainer import network_policy, trainer_job
 from fedward_operator.site.views import Mirrored
+from fedward_protocol.work_order import read
 
 SETTINGS = SiteSettings("north", "fed.example.org", "fedward", "example.org/trainer:1", "gateway:8443")
 OWNER = Mirrored("brain", "uid-1", 1, "", "uid-2", 1, b"{}", {}, None, False)
@@ -99,6 +103,24 @@ def test_a_trainer_without_gpus_sees_none_whatever_its_image_says():
 def test_it_computes_with_as_many_threads_as_it_was_given_cores(cpu, threads):
     found = {each["name"]: each["value"] for each in environment(cpu=cpu)}
     assert found.get("OMP_NUM_THREADS") == threads
+
+
+def test_a_trainer_whose_numbers_the_hub_may_see_from_now_on_is_started_anew():
+    exporting = SitePolicySpec.model_validate(
+        {**POLICY.model_dump(by_alias=True), "export": {"metrics": ["gpuUtilisation"]}}
+    )
+    assert orders.basis_of(ASKED, exporting, GRANT) != orders.basis_of(ASKED, POLICY, GRANT)
+
+
+def test_a_work_order_says_what_the_policy_exports():
+    key, now = Ed25519PrivateKey.generate(), datetime(2026, 3, 1, tzinfo=UTC)
+    exporting = POLICY.model_copy(update={"export": ExportedNumbers(metrics=("casesPerSecond",))})
+
+    def ordered(policy):
+        secret = orders.order_secret(OWNER, ASKED, policy, "0" * 32, key, SETTINGS, now)
+        return read(base64.b64decode(secret["data"]["work-order"])).exports
+
+    assert (ordered(POLICY), ordered(exporting)) == ((), ("casesPerSecond",))
 
 
 def environment(**granted):
