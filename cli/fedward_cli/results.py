@@ -1,4 +1,4 @@
-"""The records of a run's output folder: `result.json`, `metrics.jsonl` and `baselines.json`."""
+"""The records of a run's output folder: `result.json`, `metrics.jsonl`, `rounds.jsonl` and `baselines.json`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 RESULT = "result.json"
 METRICS = "metrics.jsonl"
+ROUNDS = "rounds.jsonl"
 BASELINES = "baselines.json"
 EXAMPLES = "examples"
 REPORT = "report.html"
@@ -89,6 +90,21 @@ class RoundRecord(Record):
     release: Release | None = None
     received_at: float | None = None
     """Unix seconds, the aggregator's clock."""
+
+
+class ClosedRound(Record):
+    """A line of `rounds.jsonl`: a closed round as a whole, written once all its sites' lines are in `metrics.jsonl`."""
+
+    round: Count
+    sites: tuple[str, ...] = ()
+    """Whose updates were counted."""
+    missing: tuple[str, ...] = ()
+    opened_at: float
+    """Unix seconds, the aggregator's clock, like `closed_at`."""
+    closed_at: float
+    wait_seconds: Duration = 0.0
+    """From the first update to the last."""
+    aggregate_seconds: Duration = 0.0
 
 
 class Problem(Record):
@@ -230,6 +246,19 @@ def read_rounds(out: Path) -> tuple[RoundRecord, ...]:
         return ()
     complete = path.read_text(encoding="utf-8").split("\n")[:-1]
     return tuple(RoundRecord.model_validate_json(line) for line in complete if line.strip())
+
+
+def read_closed(out: Path) -> tuple[ClosedRound, ...]:
+    """Read `rounds.jsonl` as `read_rounds` reads `metrics.jsonl`.
+
+    Raises:
+        pydantic.ValidationError: a complete line is not a closed round.
+    """
+    path = out / ROUNDS
+    if not path.exists():
+        return ()
+    complete = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return tuple(ClosedRound.model_validate_json(line) for line in complete if line.strip())
 
 
 def read_baselines(out: Path) -> Baselines | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fedward_cli.documents import load_documents
 from fedward_cli.local.extras import Extras
@@ -81,6 +82,13 @@ def processes_of(out: Path) -> list[int]:
     return found
 
 
+def points_of(folder: Path) -> list[int]:
+    """Read, with TensorBoard, of which models there is a Dice in one of its runs."""
+    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    reader.Reload()
+    return [event.step for event in reader.Scalars("dice")]
+
+
 def wait_for_the_end_of(pids: list[int]) -> None:
     for pid in pids:
         try:
@@ -122,6 +130,7 @@ def test_a_job_goes_from_a_file_to_a_model_a_bundle_and_an_account_of_it(job: Pa
     assert len(records) == 3 * 3 + 3
     assert {record.release.filters for record in records if record.release} == {("percentile",)}
     assert sum(1 for line in lines if " round " in line) == 3
+    assert points_of(out / "tensorboard") == [0, 1, 2, 3]
     assert all(verify(out / "audit" / site).is_intact for site in SITES)
     assert processes_of(out) == []
 
@@ -134,6 +143,7 @@ def test_a_completed_job_is_not_run_again(job: Path, tmp_path: Path) -> None:
 
     assert again == first
     assert (tmp_path / "out" / METRICS).read_bytes() == before
+    assert points_of(tmp_path / "out" / "tensorboard" / "north") == [0, 1, 2, 3]
 
 
 def test_a_run_that_was_stopped_or_killed_goes_on_to_the_very_same_model(job: Path, tmp_path: Path) -> None:
@@ -162,6 +172,7 @@ def test_a_run_that_was_stopped_or_killed_goes_on_to_the_very_same_model(job: Pa
     assert expected.model is not None
     assert result.model.digest == expected.model.digest
     assert len(read_rounds(out)) == 20 * 3 + 3
+    assert points_of(out / "tensorboard") == list(range(21))
 
 
 def test_a_first_model_that_cannot_be_made_ends_the_job_at_once(job: Path, tmp_path: Path) -> None:

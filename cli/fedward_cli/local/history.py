@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fedward_cli.local.observe import FINAL
-from fedward_cli.results import METRICS, Mean, Release, RoundRecord, Seconds, read_rounds
+from fedward_cli.results import (
+    METRICS,
+    ROUNDS,
+    ClosedRound,
+    Mean,
+    Release,
+    RoundRecord,
+    Seconds,
+    read_closed,
+    read_rounds,
+)
 from fedward_protocol.wire import federation_pb2 as pb
 
 _Key = tuple[int, str, int]
@@ -15,14 +25,17 @@ _Key = tuple[int, str, int]
 
 
 class History:
-    """Gathers observations, however often and in whatever order they are told, and keeps `metrics.jsonl`."""
+    """Gathers observations, however often and in whatever order; keeps `metrics.jsonl` and `rounds.jsonl`."""
 
     def __init__(self, out: Path) -> None:
-        self._path = out / METRICS
+        self._path, self._rounds_path = out / METRICS, out / ROUNDS
         self.records = list(read_rounds(out))
         self._written: set[_Key] = {(each.round, each.site, each.evaluated_round) for each in self.records}
+        rounds = read_closed(out)
+        self._rounds_written = {each.round for each in rounds}
         # A last line that a crash cut short goes away, before anything is written after it.
         self._path.write_text("".join(_line(record) for record in self.records), encoding="utf-8")
+        self._rounds_path.write_text("".join(map(_line, rounds)), encoding="utf-8")
         self._pending: dict[_Key, pb.SiteRound] = {}
         self.closed: dict[int, pb.RoundClosed] = {}
         self.status = pb.JobStatus()
@@ -47,6 +60,7 @@ class History:
                 told_before = observation.round_closed.round in self.closed
                 self.closed[observation.round_closed.round] = observation.round_closed
                 self._write_complete()
+                self._write_closed(observation.round_closed)
                 return [] if told_before else [observation.round_closed]
         self._write_complete()
         return []
@@ -63,6 +77,27 @@ class History:
                 record = record_of(told, self.closed.get(told.round), self.status)
                 self.records.append(record)
                 file.write(_line(record))
+
+    def _write_closed(self, closed: pb.RoundClosed) -> None:
+        """Write a closed round down after its sites' parts, so that who reads its line finds those complete."""
+        if closed.round in self._rounds_written:
+            return
+        self._rounds_written.add(closed.round)
+        with self._rounds_path.open("a", encoding="utf-8") as file:
+            file.write(_line(closed_round(closed)))
+
+
+def closed_round(closed: pb.RoundClosed) -> ClosedRound:
+    """Turn a round's closing into its record."""
+    return ClosedRound(
+        round=closed.round,
+        sites=tuple(closed.sites),
+        missing=tuple(closed.missing),
+        opened_at=closed.opened_at,
+        closed_at=closed.closed_at,
+        wait_seconds=closed.wait_seconds,
+        aggregate_seconds=closed.aggregate_seconds,
+    )
 
 
 def record_of(told: pb.SiteRound, closed: pb.RoundClosed | None, status: pb.JobStatus) -> RoundRecord:
@@ -109,5 +144,5 @@ def means(metrics: Mapping[str, pb.MeanMetric]) -> dict[str, Mean]:
     return {name: Mean(sum=mean.sum, count=mean.count) for name, mean in sorted(metrics.items())}
 
 
-def _line(record: RoundRecord) -> str:
+def _line(record: RoundRecord | ClosedRound) -> str:
     return record.model_dump_json(by_alias=True) + "\n"

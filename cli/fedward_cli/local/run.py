@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from fedward_cli.documents import Documents
 from fedward_cli.local import credentials, delivery, extras, federation, orders
 from fedward_cli.local.attempt import Attempt, begin
+from fedward_cli.local.charts import Charts
 from fedward_cli.local.commands import TRAINER, Addresses, Commands
 from fedward_cli.local.folder import Folder, locked
 from fedward_cli.local.history import History
@@ -85,6 +86,7 @@ class _Run:
     trainer: tuple[str, ...]
     view: View
     history: History
+    charts: Charts
     supervisor: Supervisor
     started_at: datetime
 
@@ -97,6 +99,7 @@ class _Run:
     def take(self, observation: pb.Observation) -> None:
         """Take in what the aggregator says."""
         closed = self.history.take(observation)
+        self.charts.add(self.history.records, closed)
         if closed:
             self.write(Ending("Running"))
         self.view.observed(self.history, closed)
@@ -146,11 +149,14 @@ async def _supervised(
         view.started(attempt)
     with Supervisor(backoff, random.random, lambda crash: view.crashed(crash, folder.tail(crash.name))) as supervisor:
         started_at = datetime.now(UTC)
-        run = _Run(folder, documents, attempt, trainer, view, History(folder.out), supervisor, started_at)
+        charts = Charts(folder.out, attempt.plan, view.say)
+        charts.catch_up(is_over=before is not None)
+        run = _Run(folder, documents, attempt, trainer, view, History(folder.out), charts, supervisor, started_at)
 
         async def work() -> Result:
             result = before.result if before else await run.federate()
             if result.state == "Completed":
+                charts.catch_up(is_over=True)
                 sites = {site: documents.data_folder(site) for site in attempt.plan.sites}
                 await extras.add(wanted, folder, attempt.plan, sites, trainer, supervisor, view.say)
             return result

@@ -13,7 +13,7 @@ from fedward_cli.local.attempt import Attempt
 from fedward_cli.local.history import History
 from fedward_cli.local.outcome import Ending, result_of
 from fedward_cli.local.view import Lines
-from fedward_cli.results import METRICS, RoundRecord, read_rounds
+from fedward_cli.results import METRICS, RoundRecord, read_closed, read_rounds
 from fedward_protocol.wire import federation_pb2 as pb
 
 ROUNDS, SITES = 3, ("north", "south")
@@ -87,14 +87,16 @@ def test_a_line_for_each_round_and_site_and_one_for_each_last_evaluation(tmp_pat
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(data=st.data())
 def test_what_is_told_again_or_cut_short_changes_no_line(data: st.DataObject, tmp_path: Path) -> None:
-    (tmp_path / METRICS).unlink(missing_ok=True)
+    for name in (METRICS, "rounds.jsonl"):
+        (tmp_path / name).unlink(missing_ok=True)
     whole = story()
     for stop in data.draw(st.lists(st.integers(0, len(whole)), max_size=4)):
         history = History(tmp_path)
         for observation in whole[:stop]:
             history.take(observation)
-        with (tmp_path / METRICS).open("a") as file:
-            file.write('{"round": 1, "si')
+        for name in (METRICS, "rounds.jsonl"):
+            with (tmp_path / name).open("a") as file:
+                file.write('{"round": 1, "si')
     history = History(tmp_path)
     for observation in [*whole, *whole]:
         history.take(observation)
@@ -103,6 +105,7 @@ def test_what_is_told_again_or_cut_short_changes_no_line(data: st.DataObject, tm
 
     assert len(found) == len(set(found)) == ROUNDS * len(SITES) + len(SITES)
     assert found == keys(tuple(history.records))
+    assert [each.round for each in read_closed(tmp_path)] == list(range(1, ROUNDS + 1))
 
 
 def test_an_update_waits_in_memory_until_its_round_has_closed(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Puts a run's course where researchers look: TensorBoard's event files, and an MLflow server."""
