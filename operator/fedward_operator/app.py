@@ -138,6 +138,7 @@ async def run(own: OwnKinds, access: Access, namespace: str | None, stop: asynci
         )
         return kopf.AiohttpSession(server=access.server, aiohttp_session=session)
 
+    logging.getLogger("kopf.objects").addFilter(_name_object)
     kopf.on.login(registry=registry, id="login")(login)
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -155,3 +156,13 @@ async def run(own: OwnKinds, access: Access, namespace: str | None, stop: asynci
         stop_flag=stop,
     )
     stop.set()  # Kopf takes the process's signals, and ends by itself at one
+
+
+def _name_object(record: logging.LogRecord) -> bool:
+    """Leave of what Kopf hangs on a log record the object's name: the rest is its settings, and pages long."""
+    about = record.__dict__.pop("k8s_ref", None)
+    for name in ("k8s_skip", "settings"):
+        record.__dict__.pop(name, None)
+    if about:
+        record.object = "/".join(filter(None, (about.get("kind"), about.get("namespace"), about.get("name"))))
+    return True

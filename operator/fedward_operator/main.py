@@ -68,6 +68,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
     from fedward_operator.policy import naming
     from fedward_operator.roles import hub as process
 
+    logs.bind(role="hub")
     settings = HubSettings(
         federation=chosen.federation,
         door=chosen.door,
@@ -102,6 +103,7 @@ def _site(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any
     from fedward_operator.roles import site as process
     from fedward_operator.site.settings import SiteSettings
 
+    logs.bind(role="site", site=chosen.site)
     settings = SiteSettings(
         site=chosen.site,
         federation=chosen.federation,

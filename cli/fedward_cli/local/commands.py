@@ -94,8 +94,8 @@ def threads_of(trainers: int, cores: int) -> int:
 
 
 def environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Give a process its share of the cores, and keep a proxy away from connections within this machine."""
-    surroundings = {**inherited, "OMP_NUM_THREADS": str(threads)}
+    """Give a process its share of the cores, keep a proxy away from connections within this machine, log for people."""
+    surroundings = {"FEDWARD_LOG_FORMAT": "text", **inherited, "OMP_NUM_THREADS": str(threads)}
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         surroundings[name] = ",".join(filter(None, (inherited.get(name), "127.0.0.1")))
     return surroundings

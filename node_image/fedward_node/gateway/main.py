@@ -49,6 +49,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
     certificates, metrics, key = CertificateFolder(chosen.tls), Metrics(), _public_key(chosen.operator_key)
     certificate = certificates.current()
+    logs.bind(site=certificate.identity.name)
     origin: dict[str, JsonValue] = {
         "site": certificate.identity.name,
         "federation": certificate.identity.federation,

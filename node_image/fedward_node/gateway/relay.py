@@ -119,8 +119,9 @@ class Attendance:
             case "evaluation":
                 return await self._evaluation(message.evaluation)
             case "failure":
-                _log.error("the site cannot take part: %s", message.failure.message)
                 failure = outgoing.failure(message.failure)
+                # Its words may name files or patients: they stay in the trainer's own log.
+                _log.error("the trainer cannot take part; its log says more", extra={"reason": failure.reason})
                 await self._records.write("failure", self._order, reason=failure.reason)
                 return pb.SiteMessage(failure=failure)
             case _:

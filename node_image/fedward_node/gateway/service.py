@@ -20,7 +20,7 @@ from fedward_node.gateway.plans import Plans
 from fedward_node.gateway.relay import Attendance, AttendContext, relay_model
 from fedward_node.gateway.submission import Desk, Submission
 from fedward_node.gateway.upstream import Upstreams
-from fedward_protocol import refusals
+from fedward_protocol import logs, refusals
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
@@ -122,7 +122,9 @@ class Gateway:
             await context.write(reply)
 
     def _order(self, context: grpc.aio.ServicerContext[Any, Any]) -> WorkOrder:
-        return self._orders.check(context.invocation_metadata() or ())
+        order = self._orders.check(context.invocation_metadata() or ())
+        logs.about(job=f"{order.job.namespace}/{order.job.name}", attempt=order.attempt)
+        return order
 
     @asynccontextmanager
     async def _refusing(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ from fedward_node.trainer.session import Instruction, Session
 from fedward_node.trainer.state import State
 from fedward_node.trainer.transfer import Transfer
 from fedward_node.trainer.verdict import Judge, Verdict, judge
-from fedward_protocol import refusals
+from fedward_protocol import logs, refusals
 from fedward_protocol.plan import Encoding
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
@@ -40,7 +41,8 @@ class Worker:
 
     async def run(self, work: Callable[[], T], superseded: threading.Event) -> T:
         """Run `work` in the thread; when cancelled, set `superseded` and wait until the thread is free again."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # In a copy of the context, so that lines which are logged there say of which round they are.
+        future = asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -161,7 +163,8 @@ class Loop:
             _log.warning("this instruction is lost: %s", refused, extra={"reason": refused.reason.value})
 
     async def _train(self, order: pb.Train, work: Work) -> None:
-        _log.info("round", extra={"round": order.round, "model": order.model.digest.hex()[:12]})
+        logs.about(round=order.round)
+        _log.info("round begins", extra={"model": order.model.digest.hex()[:12]})
         self._state.tidy(order.round, order.model.digest)
         header = self._state.update(order.round, order.model.digest)
         if header is None:
@@ -171,7 +174,7 @@ class Loop:
         work.progress("submit", 0.0)
         path = self._state.update_path(order.round)
         await self._persist(lambda: self._transfer.submit(header, path))
-        _log.info("submitted", extra={"round": order.round, "nbytes": header.nbytes})
+        _log.info("submitted", extra={"nbytes": header.nbytes})
 
     async def _make_update(self, order: pb.Train, work: Work) -> pb.UpdateHeader:
         model, fetch_s = await self._fetch(order.model, work)

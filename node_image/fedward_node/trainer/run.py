@@ -20,7 +20,7 @@ from fedward_node.trainer.session import SILENCE_S, AttendCall, Session
 from fedward_node.trainer.state import State
 from fedward_node.trainer.transfer import Transfer
 from fedward_node.trainer.way import Way
-from fedward_protocol import work_order
+from fedward_protocol import logs, work_order
 from fedward_protocol.identity import gateway_name
 from fedward_protocol.plan import Encoding, Plan
 from fedward_protocol.reasons import RefusedError
@@ -72,6 +72,7 @@ async def take_part(assignment: Assignment, algorithm: Algorithm, pace: Pace | N
         RefusedError: the site cannot take part (any further); the hub was told so where it did not say it itself.
     """
     order = work_order.read(assignment.work_order.read_bytes())
+    logs.bind(job=f"{order.job.namespace}/{order.job.name}", attempt=order.attempt, site=order.site)
     name = gateway_name(order.site, order.federation)
     worker = Worker()
     try:

@@ -64,11 +64,11 @@ class Dismissals:
                 self._note(error, key, sites, failures)
                 await asyncio.sleep(_BACKOFF.after(failures, self._chance))
             else:
-                _log.info("revoked sites were dismissed", extra={"job": key, "sites": sorted(sites)})
+                _log.info("revoked sites were dismissed", extra={"job": "/".join(key), "sites": sorted(sites)})
                 return
 
     def _note(self, error: grpc.aio.AioRpcError, key: Key, sites: frozenset[str], failures: int) -> None:
-        extra = {"job": key, "sites": sorted(sites), "code": error.code().name, "tries": failures}
+        extra = {"job": "/".join(key), "sites": sorted(sites), "code": error.code().name, "tries": failures}
         if error.code() is grpc.StatusCode.UNIMPLEMENTED:
             if failures == 1:
                 _log.error("the aggregator is too old to dismiss a site: suspend the job to stop it", extra=extra)

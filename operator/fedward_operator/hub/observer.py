@@ -76,7 +76,7 @@ class Observer:
             except grpc.aio.AioRpcError as error:
                 failures += 1
                 if failures == 1 or failures % 30 == 0:
-                    extra = {"job": key, "code": error.code().name, "tries": failures}
+                    extra = {"job": "/".join(key), "code": error.code().name, "tries": failures}
                     _log.info("the aggregator does not answer", extra=extra)
             await asyncio.sleep(_BACKOFF.after(max(failures, 1), self._chance))
 

@@ -73,7 +73,8 @@ class Cache(Generic[View]):
         try:
             view = self._view(item)
         except Exception as error:  # noqa: BLE001 others write these, and one of them must not stop the informer
-            _log.warning("an object cannot be read; it counts as not there", extra={"key": key, "error": repr(error)})
+            extra = {"key": "/".join(key), "error": repr(error)}
+            _log.warning("an object cannot be read; it counts as not there", extra=extra)
             self.drop(key)
             return
         self._forget(key)

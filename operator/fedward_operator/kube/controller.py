@@ -75,7 +75,7 @@ class Controller(Generic[K]):
             except (ApiError, UnavailableError) as error:
                 again, result = self._later(key, error), "refused" if isinstance(error, ApiError) else "unavailable"
             except Exception:  # noqa: BLE001 one object that cannot be handled must not stop the others
-                _log.exception("cannot reconcile", extra={"kind": self._kind, "key": key})
+                _log.exception("cannot reconcile", extra={"kind": self._kind, "key": _show(key)})
                 again, result = self._later(key, None), "error"
             finally:
                 self.queue.done(key)
@@ -89,6 +89,10 @@ class Controller(Generic[K]):
         if isinstance(error, ApiError) and error.retry_after_s is not None:
             wait = max(wait, min(error.retry_after_s, _BACKOFF.cap))
         if error is not None and not (isinstance(error, ApiError) and error.is_conflict and failures == 1):
-            extra = {"kind": self._kind, "key": key, "error": str(error), "again_s": round(wait, 2)}
+            extra = {"kind": self._kind, "key": _show(key), "error": str(error), "again_s": round(wait, 2)}
             _log.warning("cannot reconcile now", extra=extra)
         return wait
+
+
+def _show(key: Hashable) -> str:
+    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)

@@ -211,3 +211,8 @@ def test_a_proxy_is_kept_from_connections_within_the_machine() -> None:
     assert surroundings["no_proxy"] == "example.org,127.0.0.1"
     assert surroundings["no_grpc_proxy"] == "127.0.0.1"
     assert surroundings["OMP_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize(("inherited", "form"), [({}, "text"), ({"FEDWARD_LOG_FORMAT": "json"}, "json")])
+def test_a_local_run_logs_for_people_unless_told_otherwise(inherited: dict[str, str], form: str) -> None:
+    assert environment(inherited, 1)["FEDWARD_LOG_FORMAT"] == form
