@@ -189,7 +189,7 @@ def test_a_file_with_two_jobs_points_at_the_second(good: str, write: Write) -> N
     second = good.split("---\n", 1)[0].replace("name: glioma", "name: other")
 
     assert problems(write(f"{good}---\n{second}")) == [
-        'job.yaml:45: kind: a second FederatedJob; the first is "glioma"'
+        'job.yaml:46: kind: a second FederatedJob; the first is "glioma"'
     ]
 
 
