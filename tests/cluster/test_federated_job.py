@@ -55,6 +55,21 @@ def test_one_line_of_kubectl_tells_how_it_goes(running):
     )
 
 
+def test_prometheus_is_told_of_the_job_at_both_ends(running):
+    federation, north, hub, site = running
+    who = {"job_namespace": federation.namespace, "job_name": "brain"}
+    for operator in (hub, site):
+        assert operator.metric("fedward_operator_leading") == operator.metric("fedward_operator_synced") == 1
+    assert hub.metric("fedward_operator_job_sites_wanted", **who) == 1
+    assert hub.metric("fedward_operator_job_condition", **who, condition="Admitted", reason="Planned") == 1
+    assert hub.metric("fedward_operator_job_site_state", **who, site=north) == 1
+    wait_until("the offer is known", lambda: hub.metric("fedward_operator_site_gpus", site=north) == 1)
+    assert hub.metric("fedward_operator_authority_not_after_timestamp_seconds") > 0
+    wait_until("the part is known", lambda: site.metric("fedward_operator_site_job_state", **who) == 1)
+    assert site.metric("fedward_operator_hub_connected") == site.metric("fedward_operator_policy_ready") == 1
+    assert (site.metric("fedward_operator_gpus_used"), site.metric("fedward_operator_gpus_allowed")) == (1, 4)
+
+
 def test_each_transition_is_told_once(running):
     federation, _, hub, _ = running
     path = f"/api/v1/namespaces/{federation.namespace}/events?fieldSelector=involvedObject.kind=FederatedJob"

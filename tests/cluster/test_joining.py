@@ -110,6 +110,9 @@ def test_a_hospital_with_nothing_but_its_invitation_joins_and_stays_after_a_rest
         == files["ca.crt"]
     )
     signing = secret(federation, north.site, "fedward-site-signing")
+    ends = operator.metric("fedward_operator_membership_not_after_timestamp_seconds")
+    assert ends == certificate.not_valid_after_utc.timestamp()
+    assert operator.metric("fedward_operator_hub_connected") == 1
 
     token.unlink()
     operator.kill()

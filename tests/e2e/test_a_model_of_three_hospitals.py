@@ -88,9 +88,7 @@ def test_every_part_says_how_it_goes_in_metrics(trained):
     federation, _ = trained
     hub = federation.hub
     (operator,) = pods(hub, "fedward", "hub-operator")
-    assert f'fedward_operator_job_site_round{{job="{JOB}",namespace="{RESEARCH}",site="north"}} 6.0' in scrape(
-        hub, operator
-    )
+    assert f'fedward_operator_job_round{{job_name="{JOB}",job_namespace="{RESEARCH}"}} 6.0' in scrape(hub, operator)
     for site in federation.sites.values():
         (gateway,) = pods(site.cluster, site.namespace, "gateway")
         page = scrape(site.cluster, gateway)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fedward_operator.policy import naming
 from fedward_operator.policy.conditions import show_time
-from fedward_operator.policy.joining import trust
+from fedward_operator.policy.joining import renewal, trust
 from fedward_protocol.certificate_request import CertificateRequest
 from fedward_protocol.identity import Identity, aggregator_name
 from fedward_protocol.pki import Authority, Credentials
@@ -64,6 +64,15 @@ class HubAuthority:
         if self._current is None:
             raise RuntimeError("the federation has no authority yet")
         return self._current
+
+    @property
+    def not_after(self) -> datetime:
+        """Until when the certificate of who signs is good.
+
+        Raises:
+            RuntimeError: there is nobody yet.
+        """
+        return renewal.of_certificate(self.current.ca_pem).ends
 
     def own(self, now: datetime) -> Credentials:
         """Return what this operator shows to aggregators; renewed in time."""

@@ -26,7 +26,7 @@ from fedward_operator.hub.observer import Observer
 from fedward_operator.hub.progress import dismissed
 from fedward_operator.hub.resolve import resolve
 from fedward_operator.hub.settings import HubSettings
-from fedward_operator.hub.views import HEARD_FOR, ChildView, JobView, Key, PartView
+from fedward_operator.hub.views import ChildView, JobView, Key, PartView
 from fedward_operator.kube import events, kinds
 from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.client import Client
@@ -171,8 +171,7 @@ class HubReconciler:
         found = {}
         for site in self._caches.sites.values():
             beat = self._caches.heartbeats.get((naming.mailbox(site.name), naming.HEARTBEAT))
-            heard = beat is not None and now - beat.heard <= HEARD_FOR
-            found[site.name] = heard and not site.invited.revoked
+            found[site.name] = site.is_connected(beat, now)
         return found
 
     # ------------------------------------------------------------ the plan

@@ -14,12 +14,11 @@ from fedward_operator.kube.events import Note
 from fedward_operator.policy import conditions
 from fedward_operator.policy.conditions import Finding
 from fedward_operator.policy.problem import Problem
-from fedward_operator.policy.quorum import quorum_of
+from fedward_operator.policy.quorum import COUNTS, TAKES_PART, quorum_of
 from fedward_protocol.reasons import Reason, describe
 
-_TAKES_PART = ("Attending", "Training", "Submitted")
 _SITE_TROUBLE = ("Refused", "Failed", "Lost", "Offline")
-_SITE_FINE = ("Pending", "Waiting", "Starting", "Suspended", "Completed", *_TAKES_PART)
+_SITE_FINE = ("Pending", "Waiting", "Starting", "Suspended", "Completed", *TAKES_PART)
 """Any other state is why its trainer does not run, in Kubernetes' words."""
 
 _STAGE_STATES = {
@@ -102,7 +101,7 @@ def _essence(status: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _site_essence(site: Mapping[str, Any]) -> tuple[Any, ...]:
     # Between attending and submitted a site moves several times a round.
-    return site["name"], site["state"] in _TAKES_PART, site.get("reason")
+    return site["name"], site["state"] in TAKES_PART, site.get("reason")
 
 
 def _state(seen: Observed, decision: Decision) -> str:
@@ -125,7 +124,7 @@ def _start_time(seen: Observed, decision: Decision) -> str | None:
 def _participants(sites: list[Status], stage: Stage) -> int:
     if stage in (Stage.SUSPENDED, Stage.WAITING, Stage.UNPLANNED):
         return 0
-    return sum(site["state"] in (*_TAKES_PART, "Completed") for site in sites)
+    return sum(site["state"] in COUNTS for site in sites)
 
 
 def _site(seen: Observed, stage: Stage, name: str) -> Status:
@@ -160,7 +159,7 @@ def _site_state(seen: Observed, stage: Stage, name: str, before: Status) -> tupl
         state, reason = progress.state, progress.reason or None
     elif progress is None and before and stage in (Stage.COMPLETED, Stage.FAILED) and state == "Pending":
         state = before["state"]
-    if not seen.connected.get(name) and stage in (Stage.RUNNING, Stage.WAITING) and state not in _TAKES_PART:
+    if not seen.connected.get(name) and stage in (Stage.RUNNING, Stage.WAITING) and state not in TAKES_PART:
         state, reason, message = "Offline", "SiteOffline", "the site's operator is not heard"
     return state, reason, message
 

@@ -50,6 +50,10 @@ class SiteView:
     status: Mapping[str, Any]
     invited: Invited
 
+    def is_connected(self, beat: Heartbeat | None, now: datetime) -> bool:
+        """Tell whether it can be heard, and belongs to the federation."""
+        return beat is not None and now - beat.heard <= HEARD_FOR and not self.invited.revoked
+
 
 @dataclass(frozen=True, slots=True)
 class RequestView:

@@ -28,7 +28,11 @@ class LostError(Exception):
 
 
 class Election:
-    """One candidate for one Lease."""
+    """One candidate for one Lease.
+
+    Attributes:
+        is_won: whether the Lease is ours.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class Election:
         self._client, self._namespace, self._name, self._me = client, namespace, name, me
         self._chance, self._now = chance, now
         self._seen: tuple[str, float] = ("", 0.0)
-        self._taken = False
+        self._taken = self.is_won = False
         self._renewed_at = 0.0
 
     async def win(self) -> None:
@@ -53,7 +57,7 @@ class Election:
         while not await self._try() or loop.time() - began >= GIVE_UP_S:
             await asyncio.sleep(RENEW_S * self._chance.uniform(0.5, 1.0))
             began = loop.time()
-        self._renewed_at = began
+        self._renewed_at, self.is_won = began, True
         _log.info("leading", extra={"lease": f"{self._namespace}/{self._name}", "as": self._me})
 
     async def hold(self) -> None:

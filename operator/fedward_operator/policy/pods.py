@@ -54,6 +54,7 @@ class JobView:
         owner: the uid of the job, or the name of the SiteJob, that it runs for.
         failed: reason and message once it has failed for good.
         order: which work order a trainer holds.
+        gpus: accelerators that its pod is given.
     """
 
     namespace: str
@@ -66,6 +67,7 @@ class JobView:
     failed: tuple[str, str] | None
     deleting: bool
     order: str
+    gpus: int = 0
 
 
 def view_pod(item: Mapping[str, Any]) -> PodView:
@@ -116,7 +118,15 @@ def view_job(item: Mapping[str, Any]) -> JobView:
         failed=(failed.get("reason", ""), failed.get("message", "")) if failed else None,
         deleting="deletionTimestamp" in metadata,
         order=labels.get(ORDER, ""),
+        gpus=_gpus(item),
     )
+
+
+def _gpus(job: Mapping[str, Any]) -> int:
+    pod = ((job.get("spec") or {}).get("template") or {}).get("spec") or {}
+    limits = [(each.get("resources") or {}).get("limits") or {} for each in pod.get("containers") or ()]
+    # Only extended resources have a slash in their name.
+    return sum(int(count) for limit in limits for name, count in limit.items() if "/" in name)
 
 
 def _family(labels: Mapping[str, str]) -> tuple[str, str]:

@@ -28,8 +28,8 @@ from fedward_operator.kube.controller import Controller
 from fedward_operator.kube.election import Election
 from fedward_operator.kube.informer import Informer
 from fedward_operator.kube.settling import Settling
-from fedward_operator.metrics import JobSample, Metrics
-from fedward_operator.policy import conditions
+from fedward_operator.metrics import Metrics
+from fedward_operator.metrics import hub as shown
 from fedward_operator.roles import running
 from fedward_protocol import probes
 
@@ -119,8 +119,11 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
             ]
         )
         metrics.watch_caches(caches.sizes)
-        metrics.watch_jobs(lambda: _samples(caches, now()))
+        metrics.show(lambda: shown.jobs(caches))
+        metrics.show(lambda: shown.sites(caches, now()))
+        metrics.show(lambda: shown.authority(started.authority))
         election = Election(client, started.namespace, LEASE, started.me, chance)
+        metrics.watch_process(lambda: election.is_won, lambda: all(event.is_set() for event in synced))
         with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
             health.obstacle = None  # a standby is ready to take over
             if not await running.won(election, stop):
@@ -172,19 +175,3 @@ def _authority(
         selector={"fieldSelector": f"metadata.name={secret.name}"},
     )
     yield informer, controller
-
-
-def _samples(caches: HubCaches, now: datetime) -> Iterator[JobSample]:
-    for view in caches.jobs.values():
-        job = view.read()
-        said = job["status"]
-        created = conditions.read_time(job["metadata"].get("creationTimestamp"))
-        yield JobSample(
-            namespace=view.key[0],
-            name=view.key[1],
-            state=said.get("state", "Pending"),
-            round=said.get("round", 0),
-            rounds=job["spec"]["rounds"]["count"],
-            age_s=(now - created).total_seconds() if created else 0.0,
-            sites=tuple((site["name"], site["state"], site.get("round", 0)) for site in said.get("sites") or ()),
-        )

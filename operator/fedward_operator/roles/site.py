@@ -20,6 +20,7 @@ from fedward_operator.kube.errors import ApiError, UnavailableError
 from fedward_operator.kube.informer import Informer
 from fedward_operator.kube.settling import Settling
 from fedward_operator.metrics import Metrics
+from fedward_operator.metrics import site as shown
 from fedward_operator.mirror import Mirror
 from fedward_operator.policy import naming
 from fedward_operator.roles import running
@@ -143,18 +144,25 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
             watched.append(asked)  # until it has joined, a site hears nothing
             await asked.run()
 
+        heartbeat = Heartbeat(hub, settings.site, site.policy, inspector.cases, belonging, now)
+
         async def beat() -> None:
             await belonging.joined.wait()
-            await Heartbeat(hub, settings.site, site.policy, inspector.cases, belonging, now).run()
+            await heartbeat.run()
 
         metrics.watch_queues(
             lambda: [
                 ("SiteJob", len(parts.queue), parts.queue.age_s),
                 ("Mirror", len(mirrors.queue), mirrors.queue.age_s),
+                ("SitePolicy", len(policies.queue), policies.queue.age_s),
             ]
         )
         metrics.watch_caches(caches.sizes)
+        metrics.show(lambda: shown.parts(caches))
+        metrics.show(lambda: shown.policy(caches, site.policy(), inspector.cases()))
+        metrics.show(lambda: shown.membership(heartbeat.is_heard, belonging.not_after))
         election = Election(here, settings.namespace, LEASE, started.me, chance)
+        metrics.watch_process(lambda: election.is_won, lambda: all(event.is_set() for event in synced))
         with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
             health.obstacle = None  # a standby is ready to take over
             if not await running.won(election, stop):

@@ -38,6 +38,11 @@ class Belonging:
         """The mark of whom the site believes in the federation; empty where that is not ours to know."""
         return self._membership.believed if self._membership else ""
 
+    @property
+    def not_after(self) -> datetime | None:
+        """Until when the site's certificate is good; None where there is none yet, or that is not ours to know."""
+        return self._membership.not_after if self._membership else None
+
     def hear(self, authority: str) -> None:
         """Take in the mark of whom the hub wants to be believed; empty where it has not said."""
         if self._membership:

@@ -39,7 +39,11 @@ def offer_of(policy: SitePolicySpec | None, cases: Mapping[str, int]) -> dict[st
 
 
 class Heartbeat:
-    """Renews one site's Lease."""
+    """Renews one site's Lease.
+
+    Attributes:
+        is_heard: whether the hub took the last renewal.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Heartbeat:
         """Make one; `cases` says how many there are in each dataset that was inspected."""
         self._hub, self._site, self._policy, self._cases, self._now = hub, site, policy, cases, now
         self._belonging = belonging
+        self.is_heard = False
 
     async def run(self) -> None:
         """Renew until cancelled; a hub that is away is tried again the next time."""
@@ -61,9 +66,9 @@ class Heartbeat:
             try:
                 lease = await self._hub.apply(kinds.LEASE, self._lease())
                 self._belonging.hear((lease["metadata"].get("annotations") or {}).get(naming.AUTHORITY, ""))
-                failures = 0
+                failures, self.is_heard = 0, True
             except (ApiError, UnavailableError) as error:
-                failures += 1
+                failures, self.is_heard = failures + 1, False
                 if isinstance(error, ApiError) and error.code == 401:
                     self._belonging.refused()
                 if failures == 1 or failures % 60 == 0:

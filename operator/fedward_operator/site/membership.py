@@ -66,6 +66,7 @@ class Membership:
         self._keepsakes, self._hub_as, self._settings, self._now = keepsakes, hub_as, settings, now
         self._invitation, self._token_file, self._renewed = invitation, token_file, renewed
         self.believed = ""
+        self.not_after: datetime | None = None
         self._told = self._followed = ""
         self._news = asyncio.Event()
         self._used_up = ""
@@ -140,7 +141,9 @@ class Membership:
         if "tls.crt" not in held:
             return True
         self.believed = trust.mark(held.get("ca.crt", b""))
-        return self._is_behind() or self._now() >= renewal.of_certificate(held["tls.crt"]).renew_at()
+        life = renewal.of_certificate(held["tls.crt"])
+        self.not_after = life.ends
+        return self._is_behind() or self._now() >= life.renew_at()
 
     def _is_behind(self) -> bool:
         # Once for each word of the hub's: if its answer is another, asking again would not change that.
@@ -172,6 +175,7 @@ class Membership:
         await self._keepsakes.write(CERTIFICATE, {"tls.crt": chain[0], "tls.key": key, "ca.crt": trusted})
         await self._keepsakes.publish(self._settings.gateway_ca, {"ca.crt": trusted.decode()})
         self.believed, self._followed = trust.mark(trusted), told
+        self.not_after = renewal.of_certificate(chain[0]).ends
         await self._keepsakes.write(REQUEST, {})
         await hub.delete(kinds.CERTIFICATE_REQUEST, None, certificate_request(self._settings.site))
         _log.info("the site's certificate is new")

@@ -28,7 +28,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """Its mirror at the hospital; `spec` is JSON, the hub's uid and generation say what it mirrors."""
+    """Its mirror at the hospital; `spec` is JSON, the hub's uid and generation say what it mirrors.
+
+    Attributes:
+        job: namespace and name of the federated job at the hub.
+    """
 
     name: str
     uid: str
@@ -40,6 +44,7 @@ class Mirrored:
     status: Mapping[str, Any]
     approved: str | None
     deleting: bool
+    job: Key = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def view_mirrored(item: Mapping[str, Any]) -> Mirrored:
     """Look at a SiteJob at the hospital."""
     metadata = item["metadata"]
     notes = metadata.get("annotations") or {}
-    generation = notes.get(naming.HUB_GENERATION, "")
+    generation, job = notes.get(naming.HUB_GENERATION, ""), item["spec"].get("job", {})
     return Mirrored(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -127,6 +132,7 @@ def view_mirrored(item: Mapping[str, Any]) -> Mirrored:
         status=item.get("status") or {},
         approved=notes.get(naming.APPROVED),
         deleting="deletionTimestamp" in metadata,
+        job=(job.get("namespace", ""), job.get("name", "")),
     )
 
 

@@ -128,6 +128,7 @@ async def test_one_wins_and_the_others_wait_as_long_as_it_holds(server):
 
     assert not holding.done()
     assert [me for me, task in winning.items() if task.done()] == [winner]
+    assert [me for me, election in elections.items() if election.is_won] == [winner]
     assert server.spec["holderIdentity"] == winner
     assert server.spec["leaseTransitions"] == 0
     assert server.spec["acquireTime"] < server.spec["renewTime"]
