@@ -7,6 +7,9 @@ from pathlib import Path
 
 from monitoring.alerts import hub, site
 from monitoring.alerts.alert import rule_file
+from monitoring.dashboards.federation import federation
+from monitoring.dashboards.job import job
+from monitoring.dashboards.site import site as hospital
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def files() -> Mapping[str, str]:
     """Give each file's text by its path in the project."""
     return {
+        "charts/fedward-hub/dashboards/federation.json": federation(),
+        "charts/fedward-hub/dashboards/job.json": job(),
+        "charts/fedward-site/dashboards/site.json": hospital(),
         "charts/fedward-hub/rules/fedward-hub.yaml": rule_file("fedward-hub", hub.ALERTS),
         "charts/fedward-site/rules/fedward-site.yaml": rule_file("fedward-site", site.ALERTS),
     }
