@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -14,6 +16,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 _TEXT = "text/plain; charset=utf-8"
 _SILENT_CLIENT_S = 5.0
+
+Answer = tuple[HTTPStatus, str, bytes]
+"""Status, content type and body."""
+
+_log = logging.getLogger(__name__)
+
+
+class ListenError(OSError):
+    """An address cannot be listened on; the message names it."""
 
 
 class Probes:
@@ -60,21 +71,43 @@ def serve(
         alive: the same for /healthz; a text means that the process has to be started anew.
 
     Raises:
-        OSError: the address cannot be listened on.
+        ListenError: the address is taken, or none of this machine.
+    """
+    paths: dict[str, Callable[[], Answer]] = {
+        "/healthz": lambda: _answer(alive(), b"ok\n"),
+        "/readyz": lambda: _answer(ready(), b"ready\n"),
+        "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
+    }
+    # Whoever starts the process may hold the port with a socket of its own that does not listen.
+    return serve_paths(address, paths, shares_port=True)
+
+
+def serve_paths(address: str, paths: Mapping[str, Callable[[], Answer]], *, shares_port: bool) -> Probes:
+    """Listen on `address` (host:port) and answer these paths until closed, each request on a thread of its own.
+
+    Args:
+        address: host and port; port 0 lets the system choose.
+        paths: what answers each; asked from another thread.
+        shares_port: whether another socket of the same user may be bound to the port as well.
+
+    Raises:
+        ListenError: the address is taken, or none of this machine.
     """
     host, _, port = address.rpartition(":")
 
     class Handler(_Handler):
-        answers: ClassVar = {
-            "/healthz": lambda: _answer(alive(), b"ok\n"),
-            "/readyz": lambda: _answer(ready(), b"ready\n"),
-            "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
-        }
+        answers: ClassVar = paths
 
-    return Probes(_Server((host.strip("[]"), int(port)), Handler))
+    class Server(_Server):
+        allow_reuse_port = shares_port
+
+    try:
+        return Probes(Server((host.strip("[]"), int(port)), Handler))
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {error.strerror}") from error
 
 
-def _answer(obstacle: str | None, fine: bytes) -> tuple[HTTPStatus, str, bytes]:
+def _answer(obstacle: str | None, fine: bytes) -> Answer:
     if obstacle is None:
         return HTTPStatus.OK, _TEXT, fine
     return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{obstacle}\n".encode()
@@ -82,16 +115,19 @@ def _answer(obstacle: str | None, fine: bytes) -> tuple[HTTPStatus, str, bytes]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # Whoever starts the process may hold the port with a socket of its own that does not listen.
-    allow_reuse_port = True
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (the base class asks for it)
+        """Log what a request met, as everything is logged; a client that has gone away is nothing to log."""
+        if not isinstance(sys.exception(), ConnectionError):
+            _log.exception("a probe could not be answered")
+
 
 class _Handler(BaseHTTPRequestHandler):
-    answers: ClassVar[dict[str, Callable[[], tuple[HTTPStatus, str, bytes]]]]
+    answers: ClassVar[Mapping[str, Callable[[], Answer]]]
     timeout = _SILENT_CLIENT_S
 
     def do_GET(self) -> None:

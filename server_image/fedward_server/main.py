@@ -25,8 +25,8 @@ from fedward_server.rounds.state import JobState, Phase, replay
 from fedward_server.service import Aggregator
 from fedward_server.spool import Spool
 
-COMPLETED, FAILED, STOPPED = 0, 3, 143
-"""Exit codes; 143 is what a shell gives a process that SIGTERM ended."""
+COMPLETED, UNHEARD, FAILED, STOPPED = 0, 1, 3, 143
+"""Exit codes. After UNHEARD (a port is taken) another start may help; 143 is a shell's for what SIGTERM ended."""
 
 LINGER_S = 10.0
 """How long the sites and the hub have, after the job's end, to hear of it and to fetch the model."""
@@ -56,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartError as error:
         _log.critical(str(error))
         return FAILED
+    except probes.ListenError as error:
+        _log.critical("%s; free the port, or name another with --metrics", error)
+        return UNHEARD
 
 
 async def _serve(chosen: argparse.Namespace) -> int:
