@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fedward_operator.policy import naming
 from fedward_operator.policy.conditions import show_time
-from fedward_operator.policy.joining import renewal, trust
+from fedward_operator.policy.joining import trust
 from fedward_protocol.certificate_request import CertificateRequest
 from fedward_protocol.identity import Identity, aggregator_name
 from fedward_protocol.pki import Authority, Credentials
@@ -72,7 +72,7 @@ class HubAuthority:
         Raises:
             RuntimeError: there is nobody yet.
         """
-        return renewal.of_certificate(self.current.ca_pem).ends
+        return self.current.ends
 
     def own(self, now: datetime) -> Credentials:
         """Return what this operator shows to aggregators; renewed in time."""
