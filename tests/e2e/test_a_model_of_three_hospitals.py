@@ -92,8 +92,10 @@ def test_every_part_says_how_it_goes_in_metrics(trained):
     for site in federation.sites.values():
         (gateway,) = pods(site.cluster, site.namespace, "gateway")
         page = scrape(site.cluster, gateway)
-        assert counted(page, "fedward_gateway_released_total") == 6
-        assert counted(page, 'fedward_gateway_bytes_total{direction="up"}') > 6 * UPDATE_NBYTES
+        about = f'job_name="{JOB}",job_namespace="{RESEARCH}",site="{site.name}"'
+        assert counted(page, f"fedward_gateway_released_total{{{about}}}") == 6
+        up = f'direction="up",{about}'
+        assert counted(page, f"fedward_gateway_bytes_total{{{up}}}") > 6 * UPDATE_NBYTES
         (operator,) = pods(site.cluster, site.namespace, "site-operator")
         assert 'fedward_operator_reconciles_total{kind="SiteJob"' in scrape(site.cluster, operator)
 

@@ -24,10 +24,9 @@ ROUNDS = {"count": 3, "quorum": "66%", "minSites": 2, "deadline": "3m", "grace":
 
 @pytest.fixture
 def running(federation, request):
-    """A job in the middle of its second round; `request.param` is how many epochs a round has, where four are few."""
+    """A job in the middle of its second round; `request.param` is what its spec says otherwise."""
     name = f"fault-{next(_numbers)}"
-    epochs = getattr(request, "param", TRAINING["localEpochs"])
-    federation.apply(name, rounds=ROUNDS, training=TRAINING | {"localEpochs": epochs})
+    federation.apply(name, **{"rounds": ROUNDS, "training": TRAINING} | getattr(request, "param", {}))
     federation.wait_for_round(name, 2)
     yield federation, name
     federation.hub.kubectl("delete", "fjob", name, "-n", RESEARCH, "--timeout=120s")
@@ -111,18 +110,25 @@ def test_a_hospital_whose_network_is_cut_comes_back(running, seconds):
     completes(federation, name)
 
 
+WIDE = {"network": {"name": "UNet", "args": {"channels": [32, 64, 128], "strides": [2, 2], "num_res_units": 1}}}
+"""A network whose updates take three chunks, so that one can be half way."""
+
+
+@pytest.mark.parametrize("running", [{"model": WIDE}], indirect=True)
 def test_a_line_that_breaks_in_the_middle_of_an_upload_costs_no_round(running):
     federation, name = running
     network, spool = federation.hospital.network, volume(federation.hub, RESEARCH, f"{name}-aggregator") / "spool"
-    network.slow_down(100)  # kbit a second: an update takes most of a minute
+    network.slow_down(400)  # kbit a second: the hospital's two updates take a minute and a half
     try:
         wait_until("an update is half way", lambda: half_way(spool), 180)
         network.cut()
-        wait_until("the hub notices", lambda: federation.connected()["north"][0], 90, lambda it: it == "False")
-        assert half_way(spool)
+        try:
+            wait_until("the hub notices", lambda: federation.connected()["north"][0], 90, lambda it: it == "False")
+            assert half_way(spool)
+        finally:
+            network.mend()
     finally:
         network.speed_up()
-        network.mend()
     completes(federation, name)
 
 
@@ -131,8 +137,8 @@ def half_way(spool):
     return [file.name for file in spool.glob("*/[ns]o*.*") if 0 < file.stat().st_size < WHOLE]
 
 
-WHOLE = 500_000
-"""An update of the example's network has some 560,000 bytes."""
+WHOLE = 2_000_000
+"""An update of the wide network has some 2,200,000 bytes."""
 
 
 def test_a_node_whose_kubelet_is_gone_for_a_minute_and_a_half(running):
@@ -186,7 +192,7 @@ def test_an_upgrade_of_everything_in_the_middle_of_a_round(running):
     completes(federation, name)
 
 
-@pytest.mark.parametrize("running", [100], indirect=True)
+@pytest.mark.parametrize("running", [{"training": TRAINING | {"localEpochs": 100}}], indirect=True)
 def test_a_certificate_that_has_expired_is_replaced_and_its_hospital_comes_back(running):
     federation, name = running
     hospital = federation.hospital

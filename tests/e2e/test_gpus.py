@@ -57,9 +57,9 @@ def test_where_none_is_lent_a_job_trains_on_cpus_or_is_refused_as_the_hospital_s
 
 def test_a_gpu_that_fails_is_lent_to_nobody_else_and_who_waits_is_told_why(federation, submit):
     wait_until("both are there", lambda: allocatable(federation), 60, lambda it: it == "2")
+    before = len(federation.gpus.allocations)
     submit("first", ["north"], training=example()["spec"]["training"] | {"localEpochs": 12})
-    wait_until("the first has its GPU", lambda: pods(federation.hospital, "north", "trainer"), 120)
-    taken = federation.gpus.allocations[-1]
+    (taken,) = wait_until("the first has its GPU", lambda: federation.gpus.allocations[before:], 120)
     try:
         for device in taken:
             federation.gpus.set_health(device, False)
