@@ -110,7 +110,9 @@ class Job:
             await self.journal.append(event)
             before, self.state = self.state, apply(self.state, event)
             self.metrics.take(before, event)
-        log.info(event.kind, extra=_particulars(event))
+        # Who says hello is logged once it attends, and each time it does: a site that comes back says nothing new.
+        if not isinstance(event, events.SiteJoined):
+            log.info(event.kind, extra=_particulars(event))
         self.bell.ring()
 
     async def _step(self, initial: Path) -> float | None:
@@ -188,8 +190,10 @@ _AT_ONCE = float("-inf")
 
 
 def _particulars(event: events.AnyEvent) -> dict[str, object]:
-    """Pick what is worth a log line; no metrics, digests cut short."""
+    """Pick what is worth a log line; no metrics, no digests."""
     found: dict[str, object] = {}
+    if isinstance(event, events.ModelMade):
+        return {"round": event.model.round, "nbytes": event.model.nbytes, "seconds": round(event.seconds, 3)}
     for name in ("site", "round", "attempt", "reason", "message", "nbytes", "samples", "why", "missing", "seconds"):
         value = getattr(event, name, None)
         if value not in (None, ()):

@@ -66,7 +66,8 @@ async def _serve(chosen: argparse.Namespace) -> int:
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
     plan = Plan.parse(chosen.plan.read_bytes())
-    logs.bind(job=f"{plan.job.namespace}/{plan.job.name}", attempt=chosen.attempt)
+    job_name = f"{plan.job.namespace}/{plan.job.name}"
+    logs.bind(job=job_name, attempt=chosen.attempt)
     chosen.state.mkdir(parents=True, exist_ok=True)
     async with Journal(chosen.state / "journal.db") as journal:
         history = await journal.open()
@@ -82,7 +83,7 @@ async def _serve(chosen: argparse.Namespace) -> int:
         server = Server(service.handler(), certificates, chosen.listen, require_client=True)
         with probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates)):
             await server.start()
-            _log.info("serving", extra={"job": plan.job.name, "attempt": chosen.attempt, "listen": chosen.listen})
+            _log.info("serving", extra={"job": job_name, "attempt": chosen.attempt, "listen": chosen.listen})
             code = await _until_over(job, service, chosen.initial or chosen.state / "initial.safetensors", stopped)
             await server.stop(_STOP_S)
     if code == FAILED and job.state.failure is not None:

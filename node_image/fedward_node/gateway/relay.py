@@ -74,6 +74,7 @@ class Attendance:
         await self._records.write(
             "attend", self._order, training_cases=hello.training_cases, validation_cases=hello.validation_cases
         )
+        _log.info("trainer attends", extra={"training": hello.training_cases, "validation": hello.validation_cases})
         return hello
 
     async def _both_ways(self, context: AttendContext, call: AttendCall) -> None:
@@ -148,6 +149,7 @@ class Attendance:
             model=evaluation.model_digest.hex(),
             metrics={name: [mean.sum, mean.count] for name, mean in sorted(evaluation.metrics.items())},
         )
+        _log.info("evaluation let out", extra={"round": evaluation.round})
         self._metrics.evaluations.inc()
         return pb.SiteMessage(evaluation=evaluation)
 

@@ -6,6 +6,7 @@ Nothing leaves before the ledger was charged and the audit log says so; any doub
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from fedward_protocol.tensors.frames import update_part
 from fedward_protocol.tensors.update import largest_update_nbytes
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,8 @@ class Submission:
     async def _let_out(self, header: pb.UpdateHeader) -> None:
         """Write down that the whole update is about to have left, and count it."""
         await self._record("update", header)
+        filters = list(header.release.filters)
+        _log.info("update let out", extra={"round": header.round, "nbytes": header.nbytes, "filters": filters})
         self.desk.metrics.released.inc()
 
     async def _record(self, event: str, header: pb.UpdateHeader, **more: int | str) -> None:

@@ -155,7 +155,7 @@ class Loop:
                     model, _ = await self._fetch(instruction.model, work)
                     self._session.tell(await self._evaluate(instruction.model, model, work))
                 case _:
-                    _log.info("waiting")
+                    _log.debug("waiting")
                     Work(0, self._session.report).progress("wait", 0.0)
         except RefusedError as refused:
             if judge(refused.reason) is Verdict.LEAVE:
@@ -174,7 +174,6 @@ class Loop:
         work.progress("submit", 0.0)
         path = self._state.update_path(order.round)
         await self._persist(lambda: self._transfer.submit(header, path))
-        _log.info("submitted", extra={"nbytes": header.nbytes})
 
     async def _make_update(self, order: pb.Train, work: Work) -> pb.UpdateHeader:
         model, fetch_s = await self._fetch(order.model, work)
@@ -198,6 +197,9 @@ class Loop:
             report=_report(result, evaluation, fetch_s, train_s),
         )
         self._state.keep_update(header)
+        # Not once it is submitted: the hub's next word often comes before the receipt, and ends this task.
+        found = {"samples": result.samples, "nbytes": digest.nbytes, "seconds": round(train_s, 3)}
+        _log.info("update made", extra=found)
         return header
 
     async def _fetch(self, model: pb.ModelRef, work: Work) -> tuple[Path, float]:

@@ -41,8 +41,7 @@ async def attend(job: Job, messages: AsyncIterator[pb.SiteMessage], context: Con
         return
     session = job.attendance.attend(hello.site, job.clock.now())
     job.bell.ring()
-    about = {"site": hello.site, "round": job.state.round}
-    log.info("site attends", extra={**about, "software": hello.software[:_LONGEST_TEXT]})
+    log.info("site attends", extra=_particulars(hello, job.state))
     hearing = asyncio.create_task(_hear(job, session, messages))
     try:
         yield pb.HubMessage(
@@ -63,6 +62,11 @@ async def _first(messages: AsyncIterator[pb.SiteMessage]) -> pb.Hello:
     async for message in messages:
         return message.hello
     return pb.Hello()
+
+
+def _particulars(hello: pb.Hello, state: JobState) -> dict[str, object]:
+    counts = {"training": hello.training_cases, "validation": hello.validation_cases, "skipped": hello.skipped_cases}
+    return {"site": hello.site, "round": state.round, **counts, "software": hello.software[:_LONGEST_TEXT]}
 
 
 def _check_hello(hello: pb.Hello, state: JobState) -> int:
