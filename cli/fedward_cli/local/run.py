@@ -22,6 +22,7 @@ from fedward_cli.local.charts import Charts
 from fedward_cli.local.commands import TRAINER, Addresses, Commands
 from fedward_cli.local.folder import Folder, locked
 from fedward_cli.local.history import History
+from fedward_cli.local.metrics_page import MetricsPage
 from fedward_cli.local.observe import observe
 from fedward_cli.local.outcome import Ending, result_of
 from fedward_cli.local.ports import Ports
@@ -42,6 +43,7 @@ def run_local(
     trainer_command: Sequence[str] = TRAINER,
     view: View | None = None,
     wanted: extras.Extras = _NOTHING_ELSE,
+    metrics: MetricsPage | None = None,
 ) -> Result:
     """Run a job on this machine, or go on with one that was stopped, and return how it ended.
 
@@ -53,6 +55,7 @@ def run_local(
         trainer_command: the program that is the trainer, before its subcommand; tests and benchmarks bring their own.
         view: whom to tell how it goes.
         wanted: what to make besides the model.
+        metrics: the page that is to follow the processes.
 
     Raises:
         InputError: the folder is in use or holds another plan, or a dataset's folder is not there.
@@ -63,7 +66,10 @@ def run_local(
         with locked(folder):
             before = _completed(folder, documents)
             attempt = before.attempt if before else begin(folder, documents)
-            return asyncio.run(_supervised(folder, documents, attempt, before, tuple(trainer_command), view, wanted))
+            running = _supervised(
+                folder, documents, attempt, before, tuple(trainer_command), view, wanted, metrics or MetricsPage()
+            )
+            return asyncio.run(running)
     finally:
         view.close()
 
@@ -88,6 +94,7 @@ class _Run:
     history: History
     charts: Charts
     supervisor: Supervisor
+    metrics: MetricsPage
     started_at: datetime
 
     def write(self, ending: Ending) -> Result:
@@ -113,6 +120,7 @@ class _Run:
                 {site: ports.reserve() for site in plan.sites},
                 {name: ports.reserve() for name in ("aggregator", *(f"gateway-{site}" for site in plan.sites))},
             )
+            self.metrics.follow(addresses.metrics.values())
             now = datetime.now(UTC)
             hub = credentials.issue(self.folder, plan, now)
             orders.write_orders(self.folder, self.documents, self.attempt, addresses.aggregator, now)
@@ -125,6 +133,7 @@ class _Run:
             verdict = await federation.run(
                 plan, commands, self.supervisor, observing, self.documents.data_folder, has_model=has_model
             )
+        self.metrics.follow(())  # the ports may be anybody's now
         if not verdict.completed:
             failure = verdict.failure or _failure_of(self.history.status)
             return self.write(Ending("Failed", datetime.now(UTC), failure, verdict.problems))
@@ -140,6 +149,7 @@ async def _supervised(
     trainer: tuple[str, ...],
     view: View,
     wanted: extras.Extras,
+    metrics: MetricsPage,
 ) -> Result:
     """Run the federation unless it has been, then the extras; a signal stops either."""
     backoff = Backoff(documents.job.spec.backoff_limit)
@@ -151,7 +161,8 @@ async def _supervised(
         started_at = datetime.now(UTC)
         charts = Charts(folder.out, attempt.plan, view.say)
         charts.catch_up(is_over=before is not None)
-        run = _Run(folder, documents, attempt, trainer, view, History(folder.out), charts, supervisor, started_at)
+        history = History(folder.out)
+        run = _Run(folder, documents, attempt, trainer, view, history, charts, supervisor, metrics, started_at)
 
         async def work() -> Result:
             result = before.result if before else await run.federate()
