@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from fedward_node.gateway.accounting import COMPOSITION_DELTA
 from fedward_node.gateway.layouts import Layouts
 from fedward_node.gateway.ledger import Ledger
 from fedward_node.gateway.metrics import Metrics
@@ -34,11 +35,14 @@ def assemble(
     state.mkdir(parents=True, exist_ok=True)
     desk = Desk(
         ledger=Ledger(state / "ledger.db"),
-        records=Records(audit),
+        records=Records(audit, metrics.audit_entries.inc),
         releases=Releases(state / "releases", Randomness.kept(state / "noise.key"), metrics.filter_seconds.observe),
         layouts=Layouts(),
         metrics=metrics,
     )
+    for dataset in desk.ledger.datasets():
+        # Until a job says at which δ the hospital keeps its books; by default they are the same.
+        metrics.show_spent(dataset, desk.ledger.spent(dataset, COMPOSITION_DELTA).epsilon)
     orders = Orders(operator_key, certificates.current().identity, lambda: datetime.now(UTC))
     upstreams = Upstreams(certificates.current, lambda: datetime.now(UTC))
     return Gateway(orders, Plans(state / "plans"), upstreams, desk, time.monotonic)

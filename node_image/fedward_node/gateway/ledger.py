@@ -137,6 +137,15 @@ class Ledger:
         with self._transaction() as connection:
             return _spent(connection, dataset, delta)
 
+    def datasets(self) -> list[str]:
+        """Name the datasets of which something was released.
+
+        Raises:
+            RefusedError: FILTER_FAILED: the ledger cannot be read.
+        """
+        with self._transaction() as connection:
+            return [name for (name,) in connection.execute("SELECT DISTINCT dataset FROM release ORDER BY dataset")]
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Open a connection of its own, so that threads share nothing, for one transaction; any error undoes it."""

@@ -47,7 +47,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
-    certificates, metrics, key = CertificateFolder(chosen.tls), Metrics(), _public_key(chosen.operator_key)
+    certificates, key = CertificateFolder(chosen.tls), _public_key(chosen.operator_key)
     certificate = certificates.current()
     logs.bind(site=certificate.identity.name)
     origin: dict[str, JsonValue] = {
@@ -56,7 +56,9 @@ async def _serve(chosen: argparse.Namespace) -> None:
         "certificate": certificate.x509.fingerprint(hashes.SHA256()).hex(),
     }
     folders = {"state": chosen.state, "audit log": chosen.audit}
+    metrics = Metrics(certificate.identity.name)
     metrics.watch_volumes(folders)
+    metrics.watch_certificate(lambda: certificates.current().x509.not_valid_after_utc)
     with AuditLog(chosen.audit, origin) as audit:
         gateway = assemble(chosen.state, audit, certificates, key, metrics)
         server = Server(gateway.handler(), certificates, chosen.listen, require_client=False)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from fedward_node.gateway.vitals import believable, exported
 from fedward_protocol.metric_names import MOST_METRICS, is_metric_name
 from fedward_protocol.reasons import Reason, RefusedError, describe
 from fedward_protocol.versions import SUPPORTED, negotiate
 from fedward_protocol.wire import federation_pb2 as pb
+from fedward_protocol.work_order import Export
 
 _SOFTWARE = re.compile(r"[A-Za-z0-9 .+_-]{1,64}")
 _STAGES = frozenset({"fetch", "evaluate", "train", "submit", "wait"})
@@ -43,8 +45,8 @@ def hello(message: pb.Hello) -> pb.Hello:
     )
 
 
-def progress(message: pb.Progress) -> pb.Progress:
-    """Rebuild a progress report; the loss to four decimals.
+def progress(message: pb.Progress, exports: Collection[Export]) -> pb.Progress:
+    """Rebuild a progress report; the loss to four decimals, of the vitals only what the hospital exports.
 
     Raises:
         RefusedError: MALFORMED, a stage that there is not, or a fraction that is none.
@@ -52,7 +54,13 @@ def progress(message: pb.Progress) -> pb.Progress:
     if message.stage not in _STAGES or not 0 <= message.fraction <= 1:
         raise RefusedError(Reason.MALFORMED, "a progress report with an unknown stage or an odd fraction")
     loss = round(message.loss, 4) if math.isfinite(message.loss) else math.nan
-    return pb.Progress(round=message.round, stage=message.stage, fraction=round(message.fraction, 3), loss=loss)
+    return pb.Progress(
+        round=message.round,
+        stage=message.stage,
+        fraction=round(message.fraction, 3),
+        loss=loss,
+        vitals=exported(believable(message.vitals), exports),
+    )
 
 
 def evaluation(message: pb.Evaluation) -> pb.Evaluation:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fedward_node.durable import write_durably
-from fedward_protocol.plan import Plan
+from fedward_protocol.plan import JobIdentity, Plan
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.work_order import WorkOrder
 
@@ -55,8 +55,8 @@ class Plans:
             raise RefusedError(Reason.PLAN_UNKNOWN)
         return _admitted(order, path.read_bytes())
 
-    def sweep(self, now: datetime) -> set[str]:
-        """Delete the plans whose orders have expired and were not renewed; return the uids of the jobs that are left.
+    def sweep(self, now: datetime) -> set[JobIdentity]:
+        """Delete the plans whose orders have expired and were not renewed; return the jobs that are left.
 
         Raises:
             OSError: the disk is broken.
@@ -64,7 +64,7 @@ class Plans:
         left = set()
         for path in self._folder.glob("*.json"):
             if _expiry(path) + KEPT_AFTER_EXPIRY > now:
-                left.add(Plan.parse(path.read_bytes()).job.uid)
+                left.add(Plan.parse(path.read_bytes()).job)
             else:
                 path.unlink()
                 _expiry_path(path).unlink(missing_ok=True)

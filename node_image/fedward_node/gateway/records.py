@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -20,10 +20,16 @@ class Audit(Protocol):
 
 
 class Records:
-    """Writes records that name the order they were made under."""
+    """Writes records that name the order they were made under.
 
-    def __init__(self, audit: Audit) -> None:
+    Args:
+        audit: where they are kept.
+        written: told of each that is on the disk.
+    """
+
+    def __init__(self, audit: Audit, written: Callable[[], None]) -> None:
         self._audit = audit
+        self._written = written
 
     async def write(self, event: str, order: WorkOrder, **facts: JsonValue) -> None:
         """Write one record; in a thread, because it waits for the disk.
@@ -47,3 +53,4 @@ class Records:
             raise
         except Exception as error:
             raise RefusedError(Reason.AUDIT_FAILED, f"{type(error).__name__}: {error}") from error
+        self._written()

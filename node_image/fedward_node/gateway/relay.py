@@ -10,7 +10,7 @@ from collections.abc import Callable
 import grpc
 
 from fedward_node.gateway import outgoing
-from fedward_node.gateway.metrics import Metrics
+from fedward_node.gateway.metrics import JobSeries, Metrics
 from fedward_node.gateway.orders import check_speaks_for
 from fedward_node.gateway.plans import Plans
 from fedward_node.gateway.records import Records
@@ -41,7 +41,7 @@ class Attendance:
         self._order = order
         self._plans = plans
         self._records = records
-        self._metrics = metrics
+        self._series = metrics.of(order.job)
         self._clock = clock
         self._asked: bytes | None = None
         self._stage = ""
@@ -55,14 +55,14 @@ class Attendance:
             RefusedError: the trainer said what it may not say.
             grpc.aio.AioRpcError: the hub refused, or cannot be reached.
         """
-        hello = await self._hello(context)
-        call = upstream.stub.Attend()
-        try:
-            await call.write(pb.SiteMessage(hello=hello))
-            with self._metrics.attending.track_inprogress():
+        with self._series.trainer.attending():
+            hello = await self._hello(context)
+            call = upstream.stub.Attend()
+            try:
+                await call.write(pb.SiteMessage(hello=hello))
                 await self._both_ways(context, call)
-        finally:
-            call.cancel()
+            finally:
+                call.cancel()
 
     async def _hello(self, context: AttendContext) -> pb.Hello:
         message = await _heard(context)
@@ -93,22 +93,31 @@ class Attendance:
         # The hub's end may be over: the other direction learns why.
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             while (message := await _heard(context)) is not None:
+                self._series.trainer.heard()
                 if (leaving := await self._let_out(message)) is not None:
                     await call.write(leaving)
             await call.done_writing()
 
     async def _down(self, call: AttendCall, context: AttendContext) -> None:
-        while isinstance(message := await call.read(), pb.HubMessage):
-            match message.WhichOneof("body"):
-                case "train" if message.train.evaluate:
-                    self._asked = message.train.model.digest
-                case "evaluate":
-                    self._asked = message.evaluate.model.digest
-                case "finish":
-                    self.is_finished = True
-                case _:
-                    pass
-            await context.write(message)
+        # The call to the hub is up once the hub has said something: that it may be written to tells nothing.
+        message: object = await call.read()
+        with self._series.trainer.connected():
+            while isinstance(message, pb.HubMessage):
+                self._note(message)
+                await context.write(message)
+                message = await call.read()
+
+    def _note(self, message: pb.HubMessage) -> None:
+        """Remember what the hub has asked for."""
+        match message.WhichOneof("body"):
+            case "train" if message.train.evaluate:
+                self._asked = message.train.model.digest
+            case "evaluate":
+                self._asked = message.evaluate.model.digest
+            case "finish":
+                self.is_finished = True
+            case _:
+                pass
 
     async def _let_out(self, message: pb.SiteMessage) -> pb.SiteMessage | None:
         """Rebuild a message, or drop it."""
@@ -129,7 +138,8 @@ class Attendance:
                 return None
 
     def _progress(self, message: pb.Progress) -> pb.SiteMessage | None:
-        progress, now = outgoing.progress(message), self._clock()
+        progress, now = outgoing.progress(message, self._order.exports), self._clock()
+        self._series.trainer.progressed(message)
         if progress.stage == self._stage and now - self._progress_at < PROGRESS_EVERY_S:
             return None
         self._stage, self._progress_at = progress.stage, now
@@ -150,7 +160,8 @@ class Attendance:
             metrics={name: [mean.sum, mean.count] for name, mean in sorted(evaluation.metrics.items())},
         )
         _log.info("evaluation let out", extra={"round": evaluation.round})
-        self._metrics.evaluations.inc()
+        self._series.evaluations.inc()
+        self._series.trainer.evaluated(evaluation.metrics)
         return pb.SiteMessage(evaluation=evaluation)
 
 
@@ -164,7 +175,7 @@ async def relay_model(
     request: pb.FetchModelRequest,
     context: grpc.aio.ServicerContext[pb.FetchModelRequest, bytes],
     upstream: Upstream,
-    metrics: Metrics,
+    series: JobSeries,
 ) -> None:
     """Pass a model's chunks on as they came, one at a time and unparsed; the trainer checks the digest.
 
@@ -172,10 +183,9 @@ async def relay_model(
         grpc.aio.AioRpcError: the hub refused, or cannot be reached.
     """
     call = upstream.fetch_raw(request)
-    down = metrics.bytes.labels("down")
     try:
         async for chunk in call:
-            down.inc(len(chunk))
+            series.down.inc(len(chunk))
             await context.write(chunk)
     finally:
         call.cancel()

@@ -21,6 +21,7 @@ from fedward_node.gateway.relay import Attendance, AttendContext, relay_model
 from fedward_node.gateway.submission import Desk, Submission
 from fedward_node.gateway.upstream import Upstreams
 from fedward_protocol import logs, refusals
+from fedward_protocol.plan import JobIdentity
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
@@ -76,7 +77,9 @@ class Gateway:
         Raises:
             OSError: the disk is broken.
         """
-        self._desk.releases.keep(self._plans.sweep(now))
+        left = self._plans.sweep(now)
+        self._desk.releases.keep({job.uid for job in left})
+        self._desk.metrics.keep(left)
 
     def close(self) -> None:
         """Wait for what runs in threads."""
@@ -84,8 +87,8 @@ class Gateway:
 
     async def attend(self, _: object, context: AttendContext) -> None:
         """Relay a trainer's presence until the hub ends it or the order expires."""
-        async with self._refusing(context):
-            order = self._order(context)
+        async with self._answering(context, "Attend") as order:
+            self._desk.metrics.show_budget(order)
             attendance = Attendance(order, self._plans, self._desk.records, self._desk.metrics, self._clock)
             async with self._upstreams.to(order) as upstream:
                 try:
@@ -98,19 +101,17 @@ class Gateway:
 
     async def fetch_model(self, request: pb.FetchModelRequest, context: FetchContext) -> None:
         """Relay a model to a trainer."""
-        async with self._refusing(context):
-            order = self._order(context)
+        async with self._answering(context, "FetchModel") as order:
             check_speaks_for(order, request.job, order.site)
             self._plans.of(order)
             leaving = outgoing.fetch(request)
             async with self._transfers[order.job.uid], self._upstreams.to(order) as upstream:
                 await self._desk.records.write("model", order, digest=request.digest.hex(), offset=request.offset)
-                await relay_model(leaving, context, upstream, self._desk.metrics)
+                await relay_model(leaving, context, upstream, self._desk.metrics.of(order.job))
 
     async def submit_update(self, _: object, context: SubmitContext) -> None:
         """Bring an update out; what is wrong with it is answered in band, who sends it by status."""
-        async with self._refusing(context):
-            order = self._order(context)
+        async with self._answering(context, "SubmitUpdate") as order:
             plan = self._plans.of(order)
             async with self._transfers[order.job.uid], self._upstreams.to(order) as upstream:
                 try:
@@ -118,19 +119,26 @@ class Gateway:
                 except RefusedError as refused:
                     reply = pb.UpdateReply(refusal=refusals.to_message(refused))
             if reply.WhichOneof("body") == "refusal":
-                self._note(refusals.from_message(reply.refusal))
+                self._note(order.job, refusals.from_message(reply.refusal))
             await context.write(reply)
 
     def _order(self, context: grpc.aio.ServicerContext[Any, Any]) -> WorkOrder:
         order = self._orders.check(context.invocation_metadata() or ())
         logs.about(job=f"{order.job.namespace}/{order.job.name}", attempt=order.attempt)
+        self._desk.metrics.of(order.job).trainer.heard()
         return order
 
     @asynccontextmanager
-    async def _refusing(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
-        """Turn what goes wrong into a status with its reason; a refusal of the hub's goes down unchanged."""
+    async def _answering(self, context: grpc.aio.ServicerContext[Any, Any], call: str) -> AsyncIterator[WorkOrder]:
+        """Give the order that a call shows, if it is good, and turn what goes wrong into a status with its reason.
+
+        A refusal of the hub's goes down unchanged.
+        """
+        job = None
         try:
-            yield
+            order = self._order(context)
+            job = order.job
+            yield order
         except RefusedError as refused:
             reason = refused
         except grpc.aio.AioRpcError as error:
@@ -143,9 +151,11 @@ class Gateway:
             reason = RefusedError(Reason.STORAGE_FULL, str(error))
         else:
             return
-        self._note(reason)
+        self._note(job, reason)
+        if reason.reason is Reason.HUB_UNREACHABLE:
+            self._desk.metrics.call_failed(call)
         await refusals.abort(context, reason)
 
-    def _note(self, refused: RefusedError) -> None:
-        self._desk.metrics.refusals.labels(refused.reason.value).inc()
+    def _note(self, job: JobIdentity | None, refused: RefusedError) -> None:
+        self._desk.metrics.refused(job, refused.reason)
         _log.warning("refused: %s", refused, extra={"reason": refused.reason.value})

@@ -95,7 +95,6 @@ class Submission:
             call.cancel()
 
     async def _relay(self, incoming: Incoming, call: UpdateCall, start: int) -> None:
-        sent = self.desk.metrics.bytes.labels("up")
         async for chunk, data in incoming.chunks():
             if incoming.received == incoming.header.nbytes:
                 await self._let_out(incoming.header)
@@ -108,7 +107,7 @@ class Submission:
             else:
                 part = update_part(start, data[start - chunk.offset :])
             # Before it goes: the next round's order may cut this call off while the bytes are on their way.
-            sent.inc(len(part))
+            self.desk.metrics.of(self.order.job).up.inc(len(part))
             await call.write(part)
         await call.done_writing()
 
@@ -124,9 +123,9 @@ class Submission:
         spent = await self._charge(raw, bytes.fromhex(ready.digest), ready.cost)
         header = _released(raw, ready, spent)
         await self._let_out(header)
-        call, sent = self.upstream.submit(), self.desk.metrics.bytes.labels("up")
+        call, up = self.upstream.submit(), self.desk.metrics.of(self.order.job).up
         try:
-            reply = await send_update(call, header, ready.path, self.plan.transport.compression, sent.inc)
+            reply = await send_update(call, header, ready.path, self.plan.transport.compression, up.inc)
         finally:
             call.cancel()
         if reply.WhichOneof("body") == "receipt":
@@ -155,17 +154,17 @@ class Submission:
         key = ReleaseKey(order.job.uid, order.attempt, raw.round, raw.digest, released)
         # In a thread, because it waits for the disk.
         spent = await asyncio.to_thread(self.desk.ledger.charge, order.dataset, key, cost, order.budget)
-        if spent.epsilon is None:
-            return 0.0
-        self.desk.metrics.spent_epsilon.labels(order.dataset).set(spent.epsilon)
-        return spent.epsilon
+        self.desk.metrics.show_spent(order.dataset, spent.epsilon)
+        return spent.epsilon or 0.0
 
     async def _let_out(self, header: pb.UpdateHeader) -> None:
         """Write down that the whole update is about to have left, and count it."""
         await self._record("update", header)
         filters = list(header.release.filters)
         _log.info("update let out", extra={"round": header.round, "nbytes": header.nbytes, "filters": filters})
-        self.desk.metrics.released.inc()
+        series = self.desk.metrics.of(self.order.job)
+        series.released.inc()
+        series.trainer.evaluated(header.report.metrics)
 
     async def _record(self, event: str, header: pb.UpdateHeader, **more: int | str) -> None:
         release = header.release

@@ -219,13 +219,14 @@ class Site:
     floor: tuple = ()
     budget: object = None
     port: int = 0
-    metrics: Metrics = field(default_factory=Metrics)
+    exports: tuple = ()
+    metrics: Metrics | None = None
     server: object = None
     channels: list = field(default_factory=list)
 
     async def start(self):
         self.certify()
-        self.metrics = Metrics()
+        self.metrics = Metrics(SITE)
         certificates = CertificateFolder(self.folder / "tls")
         self.gateway = assemble(
             self.folder / "gateway", self.audit, certificates, self.operator.public_key(), self.metrics
@@ -268,10 +269,16 @@ class Site:
             "aggregator_name": aggregator_name(self.plan.job.name, self.plan.job.namespace, FEDERATION),
             "floor": self.floor,
             "budget": self.budget,
+            "exports": self.exports,
             "not_before": now - DAY,
             "expires": now + DAY,
         }
         return work_order.WorkOrder(**{**facts, **changes})
+
+    def sample(self, name, **labels):
+        """Return a sample of /metrics, of the site's one job unless its labels say otherwise; None if there is none."""
+        job = {"job_namespace": self.plan.job.namespace, "job_name": self.plan.job.name}
+        return self.metrics.registry.get_sample_value(name, {"site": SITE, **job, **labels})
 
     def envelope(self, **changes):
         return work_order.sign(self.order(**changes), self.operator)

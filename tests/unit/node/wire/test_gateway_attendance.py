@@ -124,7 +124,9 @@ async def test_a_hub_that_cannot_be_reached_is_a_reason_to_try_again(site, hub):
 
 async def test_several_trainers_attend_at_once(site, hub):
     first, second = await site.say_hello(), await site.say_hello()
-    assert site.metrics.registry.get_sample_value("fedward_gateway_attending") == 2
+    assert site.sample("fedward_gateway_attending") == 1
+    hub.say(pb.HubMessage(wait=pb.Wait(why="for both")))
+    assert (await first.read()).wait.why == (await second.read()).wait.why == "for both"
     first.cancel()
     second.cancel()
 

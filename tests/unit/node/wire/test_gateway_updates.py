@@ -323,7 +323,6 @@ async def test_a_finished_job_leaves_nothing_behind(filtering_site, hub, make_up
 
 async def test_updates_are_counted(filtering, make_update):
     await submit(filtering, make_update())
-    sample = filtering.metrics.registry.get_sample_value
-    assert sample("fedward_gateway_released_total") == 1
-    assert sample("fedward_gateway_bytes_total", {"direction": "up"}) > 0
-    assert sample("fedward_gateway_filter_seconds_count") == 1
+    assert filtering.sample("fedward_gateway_released_total") == 1
+    assert filtering.sample("fedward_gateway_bytes_total", direction="up") > 0
+    assert filtering.metrics.registry.get_sample_value("fedward_gateway_filter_seconds_count", {"site": "mercy"}) == 1

@@ -119,7 +119,10 @@ async def test_a_job_runs_to_its_finish_and_sigterm_stops_the_gateway_cleanly(si
     hub.say(FINISH)
     assert await part.wait() == 0
     page = await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{site.probes}/metrics")
-    assert b"fedward_gateway_released_total 1.0" in page.read()
+    released = 'fedward_gateway_released_total{job_name="brain",job_namespace="research",site="mercy"} 1.0'
+    text = page.read().decode()
+    assert released in text
+    assert "fedward_gateway_certificate_not_after_timestamp_seconds" in text
     service.send_signal(signal.SIGTERM)
     assert await service.wait() == 0
 

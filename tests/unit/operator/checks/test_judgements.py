@@ -269,7 +269,7 @@ def test_a_volume_that_fills_up_is_noticed():
 
 
 def test_the_gateway_says_how_full_its_volumes_are(web, tmp_path):
-    metrics = Metrics()
+    metrics = Metrics("north")
     metrics.watch_volumes({"state": tmp_path, "audit log": Path("/nowhere")})
     exposed = generate_latest(metrics.registry).decode()
     (found,) = room.left(web({"/metrics": (200, exposed)}).there, "")
