@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -14,8 +15,11 @@ from typing import Any, ClassVar, Self
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from fedward_protocol.scraping import ScrapedFolder, Secured
+
 _TEXT = "text/plain; charset=utf-8"
 _SILENT_CLIENT_S = 5.0
+_ELSEWHERE = b"metrics are shown by mutual TLS only, at another port\n"
 
 Answer = tuple[HTTPStatus, str, bytes]
 """Status, content type and body."""
@@ -28,10 +32,14 @@ class ListenError(OSError):
 
 
 class Probes:
-    """A running probe server; closes as a context manager."""
+    """A running probe server; closes as a context manager.
 
-    def __init__(self, server: ThreadingHTTPServer) -> None:
-        self._server = server
+    Attributes:
+        secured: the server of metrics by mutual TLS, where they are not shown here.
+    """
+
+    def __init__(self, server: ThreadingHTTPServer, secured: Probes | None = None) -> None:
+        self._server, self.secured = server, secured
         # A thread of its own, so that a process whose event loop hangs still answers and is seen to be hanging.
         self._thread = threading.Thread(target=server.serve_forever, name="probes", daemon=True)
         self._thread.start()
@@ -51,6 +59,8 @@ class Probes:
 
     def close(self) -> None:
         """Stop listening and wait for the thread."""
+        if self.secured is not None:
+            self.secured.close()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -61,6 +71,7 @@ def serve(
     registry: CollectorRegistry,
     ready: Callable[[], str | None],
     alive: Callable[[], str | None] = lambda: None,
+    secured: Secured | None = None,
 ) -> Probes:
     """Listen on `address` (host:port) and answer until closed.
 
@@ -69,26 +80,50 @@ def serve(
         registry: what /metrics shows.
         ready: asked for each /readyz, from another thread; None means ready, a text says why not.
         alive: the same for /healthz; a text means that the process has to be started anew.
+        secured: where metrics are shown by mutual TLS instead; /healthz and /readyz stay as they are.
 
     Raises:
-        ListenError: the address is taken, or none of this machine.
+        ListenError: an address is taken, or none of this machine.
+        ValueError: what secures the metrics cannot be used.
     """
+
+    def metrics() -> Answer:
+        return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)
+
+    # Whoever starts the process may hold the port with a socket of its own that does not listen.
+    encrypted = None
+    if secured is not None:
+        context = ScrapedFolder(secured.folder).context
+        encrypted = serve_paths(secured.address, {"/metrics": metrics}, shares_port=True, context=context)
     paths: dict[str, Callable[[], Answer]] = {
         "/healthz": lambda: _answer(alive(), b"ok\n"),
         "/readyz": lambda: _answer(ready(), b"ready\n"),
-        "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
+        "/metrics": metrics if encrypted is None else lambda: (HTTPStatus.FORBIDDEN, _TEXT, _ELSEWHERE),
     }
-    # Whoever starts the process may hold the port with a socket of its own that does not listen.
-    return serve_paths(address, paths, shares_port=True)
+    try:
+        return serve_paths(address, paths, shares_port=True, secured=encrypted)
+    except ListenError:
+        if encrypted is not None:
+            encrypted.close()
+        raise
 
 
-def serve_paths(address: str, paths: Mapping[str, Callable[[], Answer]], *, shares_port: bool) -> Probes:
+def serve_paths(
+    address: str,
+    paths: Mapping[str, Callable[[], Answer]],
+    *,
+    shares_port: bool,
+    context: Callable[[], ssl.SSLContext] | None = None,
+    secured: Probes | None = None,
+) -> Probes:
     """Listen on `address` (host:port) and answer these paths until closed, each request on a thread of its own.
 
     Args:
         address: host and port; port 0 lets the system choose.
         paths: what answers each; asked from another thread.
         shares_port: whether another socket of the same user may be bound to the port as well.
+        context: secures each connection, asked from another thread; in the clear where None.
+        secured: another server that is closed with this one.
 
     Raises:
         ListenError: the address is taken, or none of this machine.
@@ -100,9 +135,10 @@ def serve_paths(address: str, paths: Mapping[str, Callable[[], Answer]], *, shar
 
     class Server(_Server):
         allow_reuse_port = shares_port
+        securing = context
 
     try:
-        return Probes(Server((host.strip("[]"), int(port)), Handler))
+        return Probes(Server((host.strip("[]"), int(port)), Handler), secured)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {error.strerror}") from error
 
@@ -115,10 +151,26 @@ def _answer(obstacle: str | None, fine: bytes) -> Answer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    securing: ClassVar[Callable[[], ssl.SSLContext] | None] = None
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, handler)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection on its own thread, where a handshake that takes long keeps nobody else waiting."""
+        securing = type(self).securing
+        if securing is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(_SILENT_CLIENT_S)
+        try:
+            stream = securing().wrap_socket(request, server_side=True)
+        except (ssl.SSLError, TimeoutError) as error:
+            _log.warning("a scraper was refused", extra={"peer": client_address[0], "why": str(error)})
+            return
+        with stream:
+            super().finish_request(stream, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (the base class asks for it)
         """Log what a request met, as everything is logged; a client that has gone away is nothing to log."""
