@@ -23,6 +23,21 @@ class Request:
     digest: str
     is_approved: bool
 
+    def document(self) -> dict[str, Any]:
+        """Give it to programs."""
+        spec, gpu = self.spec, self.spec.resources.gpu
+        return {
+            "name": self.name,
+            "job": {"namespace": spec.job.namespace, "name": spec.job.name, "uid": spec.job.uid},
+            "dataset": spec.dataset,
+            "image": spec.image,
+            "gpus": gpu.count if gpu else 0,
+            "memory": spec.resources.memory,
+            "plan": spec.plan_digest,
+            "digest": self.digest,
+            "approved": self.is_approved,
+        }
+
     def __str__(self) -> str:
         spec, gpu = self.spec, self.spec.resources.gpu
         lines = {

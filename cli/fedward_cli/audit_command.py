@@ -5,16 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fedward_cli.problems import InputError, Problem
+
+if TYPE_CHECKING:
+    from fedward_node.gateway.audit import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """What was found in one log."""
 
-    text: str
-    is_intact: bool
+    log: Path
+    verdict: Verdict
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it is whole, and ends where it should."""
+        return self.verdict.is_intact
+
+    @property
+    def text(self) -> str:
+        """Say it to people."""
+        found = self.verdict
+        if found.broken is None:
+            return f"{self.log}: whole, {found.records} records from {found.first} to {found.last}, head {found.head}"
+        return f"{self.log}: NOT whole after {found.records} records: {found.broken}"
+
+    def document(self) -> dict[str, Any]:
+        """Give it to programs."""
+        found = self.verdict
+        return {
+            "log": str(self.log),
+            "intact": found.is_intact,
+            "records": found.records,
+            "first": found.first.isoformat() if found.first else None,
+            "last": found.last.isoformat() if found.last else None,
+            "head": found.head,
+            "broken": found.broken,
+        }
 
 
 def verify_folder(folder: Path, head: str | None) -> Iterator[Line]:
@@ -31,14 +61,7 @@ def verify_folder(folder: Path, head: str | None) -> Iterator[Line]:
     if head is not None and len(logs) > 1:
         raise InputError([Problem(str(folder), (), "holds several logs; give --head with the folder of one")])
     for log in logs:
-        verdict = verify(log, head)
-        if verdict.broken is None:
-            text = (
-                f"{log}: whole, {verdict.records} records from {verdict.first} to {verdict.last}, head {verdict.head}"
-            )
-        else:
-            text = f"{log}: NOT whole after {verdict.records} records: {verdict.broken}"
-        yield Line(text, verdict.is_intact)
+        yield Line(log, verify(log, head))
 
 
 def logs_in(folder: Path) -> list[Path]:

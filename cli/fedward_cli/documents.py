@@ -16,6 +16,7 @@ from fedward_cli.overrides import apply_overrides
 from fedward_cli.problems import InputError, Problem
 from fedward_cli.yaml_lines import Located, read_yaml
 from fedward_operator.api import ConfigMap, FederatedJob, FederatedSite, SitePolicy
+from fedward_operator.api.meta import API_VERSION
 from fedward_operator.api.policy import Dataset
 from fedward_operator.hub.bundle import bundle_of
 from fedward_operator.hub.findings import UnresolvableError
@@ -54,8 +55,7 @@ class Documents:
 
     def plan(self, uid: str = _UNBORN) -> Plan:
         """Resolve the job under the uid that a run gave it."""
-        metadata = self.job.metadata.model_copy(update={"uid": uid})
-        return resolve(self.job.model_copy(update={"metadata": metadata}), self.sites, self.bundle, FEDERATION)
+        return _resolved(self.job, self.sites, self.bundle, uid)
 
     def data_folder(self, site: str) -> Path:
         """Return the folder that holds the job's dataset at a site."""
@@ -63,6 +63,31 @@ class Documents:
         if dataset is None or dataset.volume.host_path is None:
             raise KeyError(site)
         return (self.file.parent / dataset.volume.host_path.path).resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class ForHub:
+    """A file as it is applied to a hub: the job, perhaps its bundle, and none of what the hub and hospitals know.
+
+    Attributes:
+        bundle: the files of the job's bundle, where it names one and the file holds it.
+    """
+
+    file: Path
+    job: FederatedJob
+    bundle: Bundle | None
+
+    @property
+    def lacks_bundle(self) -> bool:
+        """Whether the job names a ConfigMap that the file does not hold."""
+        return self.job.spec.model.bundle is not None and self.bundle is None
+
+    def plan(self) -> Plan | None:
+        """Resolve the job as far as the file goes; None where its sites, or its bundle, are known to the hub alone."""
+        names = self.job.spec.sites.names
+        if names is None or self.lacks_bundle:
+            return None
+        return _resolved(self.job, _supposed(names), self.bundle)
 
 
 @dataclass(slots=True)
@@ -79,6 +104,20 @@ def load_documents(file: Path, overrides: Sequence[str] = ()) -> Documents:
     Raises:
         InputError: with all that is wrong, in the file's order.
     """
+    return _fit_together(file, _read_file(file, overrides))
+
+
+def load_plannable(file: Path, overrides: Sequence[str] = ()) -> Documents | ForHub:
+    """Read a file for a plan: of a local run, or, where it holds no SitePolicy, of a job that goes to a hub.
+
+    Raises:
+        InputError: with all that is wrong, in the file's order.
+    """
+    read = _read_file(file, overrides)
+    return _fit_together(file, read) if _of_kind(SitePolicy, read) else _fit_for_hub(file, read)
+
+
+def _read_file(file: Path, overrides: Sequence[str]) -> list[_Read]:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -96,7 +135,7 @@ def load_documents(file: Path, overrides: Sequence[str] = ()) -> Documents:
             read.append(_Read(document, located))
     if problems:
         raise InputError(_in_order(problems))
-    return _fit_together(file, read)
+    return read
 
 
 def _validate(located: Located, problems: list[Problem]) -> Document | None:
@@ -122,8 +161,7 @@ def _validate(located: Located, problems: list[Problem]) -> Document | None:
         return None
 
 
-def _fit_together(file: Path, read: Sequence[_Read]) -> Documents:
-    problems = list(_duplicates(read))
+def _the_job(file: Path, read: Sequence[_Read], problems: list[Problem]) -> tuple[FederatedJob, Located]:
     jobs = _of_kind(FederatedJob, read)
     if not jobs:
         raise InputError([*problems, Problem(str(file), (), "holds no FederatedJob document")])
@@ -132,6 +170,28 @@ def _fit_together(file: Path, read: Sequence[_Read]) -> Documents:
         Problem(other.place(("kind",)), ("kind",), f'a second FederatedJob; the first is "{job.metadata.name}"')
         for _, other in jobs[1:]
     ]
+    return job, located
+
+
+def _fit_for_hub(file: Path, read: Sequence[_Read]) -> ForHub:
+    problems = list(_duplicates(read))
+    job, located = _the_job(file, read, problems)
+    source = job.spec.model.bundle
+    is_here = source and any(each.metadata.name == source.config_map for each, _ in _of_kind(ConfigMap, read))
+    found = ForHub(file, job, _bundle(job, located, read, problems) if is_here else None)
+    if not problems:
+        try:
+            found.plan()
+        except UnresolvableError as error:
+            problems += [Problem(located.place(each.path), each.path, each.message) for each in error.findings]
+    if problems:
+        raise InputError(_in_order(problems))
+    return found
+
+
+def _fit_together(file: Path, read: Sequence[_Read]) -> Documents:
+    problems = list(_duplicates(read))
+    job, located = _the_job(file, read, problems)
     bundle = _bundle(job, located, read, problems)
     documents = Documents(
         file=file,
@@ -150,6 +210,19 @@ def _fit_together(file: Path, read: Sequence[_Read]) -> Documents:
     if problems:
         raise InputError(_in_order(problems))
     return documents
+
+
+def _resolved(job: FederatedJob, sites: Sequence[FederatedSite], bundle: Bundle | None, uid: str = _UNBORN) -> Plan:
+    metadata = job.metadata.model_copy(update={"uid": uid})
+    return resolve(job.model_copy(update={"metadata": metadata}), sites, bundle, FEDERATION)
+
+
+def _supposed(names: Sequence[str]) -> list[FederatedSite]:
+    """Take it that the hub has these sites; whether it has is for it to say."""
+    return [
+        FederatedSite.model_validate({"apiVersion": API_VERSION, "kind": "FederatedSite", "metadata": {"name": name}})
+        for name in names
+    ]
 
 
 def _of_kind(kind: type[_Kind], read: Sequence[_Read]) -> list[tuple[_Kind, Located]]:

@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, Object, find, kubectl, listed
 from fedward_operator.policy.joining.naming import SIGNER, certificate_request, speaker
@@ -25,6 +26,11 @@ class Waiting:
     fingerprint: str
     is_approved: bool
     found: Object
+
+    def document(self) -> dict[str, Any]:
+        """Give it to programs."""
+        said = {"site": self.site, "asksAs": self.identity, "since": self.since}
+        return {**said, "key": self.fingerprint, "approved": self.is_approved}
 
     def __str__(self) -> str:
         lines = {"asks as": self.identity, "since": self.since, "key": self.fingerprint}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -58,6 +59,24 @@ class State:
             yield f"not connected, and told when they are: {', '.join(self.away)}"
         if self.next.step is not Step.BEGIN:
             yield f"a rotation is under way; its next step: {self.next.step.value}"
+
+    def document(self, now: datetime) -> dict[str, Any]:
+        """Give it to programs."""
+        return {
+            "federation": self.hub.federation,
+            "believed": [
+                {
+                    "fingerprint": f"SHA256:{each.fingerprint(SHA256()).hex()}",
+                    "until": show_time(each.not_valid_after_utc),
+                    "signs": place == 0,
+                }
+                for place, each in enumerate(self.believed)
+            ],
+            "behind": list(self.behind),
+            "away": list(self.away),
+            "nextStep": self.next.step.value,
+            "obstacle": self.obstacle(now),
+        }
 
     def obstacle(self, now: datetime) -> str | None:
         """Say why the next step had better wait."""

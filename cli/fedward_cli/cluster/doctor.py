@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 from fedward_cli.cluster import doctor_hub, doctor_site
 from fedward_cli.cluster.doctor_claims import claims
 from fedward_cli.cluster.doctor_events import in_order, warnings
 from fedward_cli.cluster.doctor_look import Look
 from fedward_cli.cluster.doctor_pods import pods, without_pods
+from fedward_cli.cluster.finding_document import document_of
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, Object, kubectl, listed, within
 from fedward_operator.checks.finding import Finding
 from fedward_operator.checks.writing import is_healthy, write
@@ -37,6 +39,11 @@ class Diagnosis:
     def is_healthy(self) -> bool:
         """Nothing is wrong."""
         return is_healthy(self.findings)
+
+    def document(self) -> dict[str, Any]:
+        """Give it to programs."""
+        findings = [document_of(each) for each in self.findings]
+        return {"what": self.what, "healthy": self.is_healthy, "findings": findings, "test": self.test}
 
     def __str__(self) -> str:
         within = f"What only a pod can see (names, doors, clocks): {self.test}"

@@ -22,9 +22,9 @@ class Look:
         self._run, self.namespace = run, namespace
         self.unseen: list[Finding] = []
 
-    def here(self, kind: str) -> list[Object] | None:
+    def here(self, kind: str, *where: str) -> list[Object] | None:
         """List what is in the namespace; None if it may not be seen."""
-        return self._read(kind, *within(self.namespace))
+        return self._read(kind, *within(self.namespace), *where)
 
     def everywhere(self, kind: str, *where: str) -> list[Object] | None:
         """List what is in the whole cluster; None if it may not be seen."""

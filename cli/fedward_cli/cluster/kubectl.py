@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryFile
+from typing import IO, Any, Protocol
 
 Object = dict[str, Any]
+
+RESEARCHERS = "docs/hub-admin.md#researchers"
+"""Where the rights of a researcher are, to be given."""
 
 _LOG_LINE = re.compile(r"[EW][0-9]{4} ")
 """kubectl's own log of what it tried; its last words say the same, to people."""
 
+_FORBIDDEN = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
+
+_context: list[str] = []
+"""`--context NAME`, where this command was told so: kubectl knows no variable of the environment for it."""
+
 
 class ClusterError(Exception):
     """It could not be done at the cluster; the message says why."""
+
+
+class ForbiddenError(ClusterError):
+    """A right is missing; the message names it.
+
+    Attributes:
+        right: what may not be done: `list sitejobs in the namespace fedward`.
+    """
+
+    def __init__(self, right: str, said: str) -> None:
+        self.right = right
+        super().__init__(
+            f"the right to {right} is missing: ask the cluster's administrator (for researchers: {RESEARCHERS})\n{said}"
+        )
+
+
+class KindUnknownError(ClusterError):
+    """The cluster knows no such kind: it is none of Fedward's, or of the other side of the federation."""
 
 
 class Kubectl(Protocol):
@@ -26,21 +58,87 @@ class Kubectl(Protocol):
         ...
 
 
+def use(context: str | None, kubeconfig: str | None) -> None:
+    """Choose what every kubectl of this command talks to; kubectl's own choice where None."""
+    _context[:] = ["--context", context] if context else []
+    if kubeconfig:
+        os.environ["KUBECONFIG"] = kubeconfig
+
+
 def kubectl(arguments: Sequence[str], given: str | None = None) -> str:
     """Run kubectl.
 
     Raises:
         ClusterError: it is not there, or says no; its words are passed on.
     """
-    command = ["kubectl", *arguments]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command(arguments), input=given, capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError as error:
-        raise ClusterError("this needs kubectl on the PATH, set up for the cluster") from error
+        raise _absent() from error
     if done.returncode:
-        said = "\n".join(line for line in done.stderr.strip().splitlines() if not _LOG_LINE.match(line))
-        raise ClusterError(said or f"kubectl ended with {done.returncode}")
+        raise error_of(done.stderr, done.returncode)
     return done.stdout
+
+
+@contextmanager
+def streamed(arguments: Sequence[str]) -> Iterator[Iterator[str]]:
+    """Run kubectl for as long as it runs, and give its lines as they come; it ends with the block.
+
+    Raises:
+        ClusterError: it is not there, or said no at the end of its lines.
+    """
+    try:
+        process = subprocess.Popen(command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    except FileNotFoundError as error:
+        raise _absent() from error
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        try:
+            yield _lines(process)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def piped(arguments: Sequence[str]) -> Iterator[IO[bytes]]:
+    """Run kubectl, and give its standard output as bytes.
+
+    Raises:
+        ClusterError: it is not there, or says no, also where that is why the output could not be used.
+    """
+    with ExitStack() as stack:
+        said = stack.enter_context(TemporaryFile())
+        try:
+            process = stack.enter_context(subprocess.Popen(command(arguments), stdout=subprocess.PIPE, stderr=said))  # noqa: S603
+        except FileNotFoundError as error:
+            raise _absent() from error
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+            # Whoever reads a tar stops before its padding; a kubectl that cannot write that would say that it failed.
+            process.stdout.read()
+        finally:
+            process.stdout.close()
+            if process.wait():
+                said.seek(0)
+                raise error_of(said.read().decode("utf-8", "replace"), process.returncode)
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    """Give the command line that runs kubectl with these arguments."""
+    return ["kubectl", *_context, *arguments]
+
+
+def error_of(said: str, code: int) -> ClusterError:
+    """Make the error of what kubectl said when it ended badly."""
+    words = "\n".join(line for line in said.strip().splitlines() if not _LOG_LINE.match(line))
+    if "(Forbidden)" in words and (match := _FORBIDDEN.search(words)):
+        where = f"in the namespace {match['namespace']}" if match["namespace"] else "in the whole cluster"
+        return ForbiddenError(f"{match['verb']} {match['resource']} {where}", words)
+    if "the server doesn't have a resource type" in words:
+        return KindUnknownError(words)
+    return ClusterError(words or f"kubectl ended with {code}")
 
 
 def find(run: Kubectl, kind: str, name: str, namespace: str | None = None) -> Object | None:
@@ -76,3 +174,17 @@ def apply(run: Kubectl, documents: Sequence[Object]) -> None:
 def within(namespace: str | None) -> list[str]:
     """Name a namespace; kubectl's own where None."""
     return ["--namespace", namespace] if namespace else []
+
+
+def _absent() -> ClusterError:
+    return ClusterError("this needs kubectl on the PATH, set up for the cluster")
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        yield line.rstrip("\n")
+    said = process.stderr.read()
+    if process.wait():
+        raise error_of(said, process.returncode)

@@ -12,7 +12,7 @@ import pytest
 
 from fedward_cli.audit_command import verify_folder
 from fedward_cli.documents import Documents, load_documents
-from fedward_cli.plan_command import describe, notices, processes
+from fedward_cli.plan_command import document, notices, processes
 from fedward_cli.problems import InputError
 from fedward_node.gateway.audit import AuditLog
 
@@ -75,12 +75,12 @@ def test_a_report_of_nothing_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_the_plan_as_json_is_the_plan_that_is_run(documents: Documents) -> None:
-    document = json.loads(describe(documents))
+    written = json.loads(json.dumps(document(documents)))
 
-    assert document["plan"] == json.loads(documents.plan().canonical())
-    assert document["processes"] == processes(documents)
-    assert [each["name"] for each in document["sites"][1]["filters"]] == ["normClip"]
-    assert document["sites"][1]["budget"] == "ε 8, δ 1e-06"
+    assert written["plan"] == json.loads(documents.plan().canonical())
+    assert written["processes"] == processes(documents)
+    assert [each["name"] for each in written["sites"][1]["filters"]] == ["normClip"]
+    assert written["sites"][1]["budget"] == "ε 8, δ 1e-06"
 
 
 def test_what_a_local_run_does_not_act_on_is_said(good: str, documents: Documents, write: Write) -> None:

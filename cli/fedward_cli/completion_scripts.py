@@ -1,0 +1,36 @@
+"""What a shell reads to complete `fedward`: it asks the program itself, by `fedward __complete WORD...`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Shell(StrEnum):
+    """A shell that can be told."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+SCRIPTS = {
+    Shell.BASH: """\
+_fedward() {
+    local IFS=$'\\n'
+    COMPREPLY=($("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _fedward fedward
+""",
+    Shell.ZSH: """\
+#compdef fedward
+_fedward() {
+    local -a found
+    found=(${(f)"$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+    compadd -a found || _files
+}
+compdef _fedward fedward
+""",
+    Shell.FISH: """\
+complete -c fedward -a '(fedward __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+""",
+}

@@ -1,0 +1,136 @@
+"""The commands about jobs and sites: `watch`, `describe`, `logs`, `report`, `sites`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedward_cli.exits import FAILED, reject
+from fedward_cli.output import Format, Output, show
+
+# Everything else is imported where it is used, so that `fedward --help` answers at once.
+if TYPE_CHECKING:
+    from fedward_cli.progress.view import View
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="A job's name, or the --out folder of a local run.")]
+JobNamespace = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="The job's namespace; kubectl's own if left out.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for each in (watch, describe, logs, report, sites):
+        app.command()(each)
+
+
+def sites(output: Output = Format.TEXT) -> None:
+    """Show who is in the federation, at the hub: connected, version, GPUs, datasets, and what each works on."""
+    from fedward_cli.cluster.sites import look
+
+    found = look()
+    show(output, found.document, lambda: found.text(_now()))
+
+
+def watch(job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
+    """Show a job as it goes, until it ends: 0 if it completed, 1 if it failed.
+
+    On a terminal it is drawn; into a pipe, a line for each change; with -o json, a document a line.
+    """
+    from fedward_cli.progress import of_cluster, of_folder
+    from fedward_cli.watch_command import watch
+
+    if output is Format.YAML:
+        reject("fedward watch writes json, a document a line, and no yaml")
+    view = _view(output)
+    if of_folder.is_run(Path(job)):
+        source = of_folder.follow(Path(job), time.sleep)
+    else:
+        source = of_cluster.follow(job, namespace, time.sleep, view.say)
+    if watch(source, view, _now) != "Completed":
+        raise typer.Exit(FAILED)
+
+
+def logs(
+    job: Job,
+    site: Annotated[str | None, typer.Option(help="Only what is about this site.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more is written.")] = False,
+    since: Annotated[str | None, typer.Option(help="No older than this: 90s, 10m, 2h.")] = None,
+    namespace: JobNamespace = None,
+) -> None:
+    """Print what a job's processes say: the aggregator's at the hub; trainer's and gateway's at a hospital.
+
+    A hospital's logs cannot be read from the hub.
+    """
+    from fedward_cli.logs.command import lines
+
+    for line in lines(job, namespace, site, since, follow=follow, now=_now(), complain=_complain):
+        typer.echo(line)
+
+
+def describe(job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
+    """Say why a job does not go on: problems first, each with its reason, since when, and what to do."""
+    from fedward_cli.describe.command import describe
+
+    found = describe(job, namespace, _now())
+    show(output, found.document, lambda: found.text(_now()))
+
+
+def report(
+    job: Job,
+    out: Annotated[Path | None, typer.Option(help="Folder for what is fetched; runs/JOB if left out.")] = None,
+    namespace: JobNamespace = None,
+) -> None:
+    """Write the report of a job that has ended.
+
+    Of a local run's folder, report.html anew. Of a job at the hub, model, bundle and figures are fetched first, by a
+    pod that reads the job's volume.
+    """
+    from fedward_cli.progress.of_folder import is_run
+
+    if Path(job).is_dir() and not is_run(Path(job)):
+        reject(f"{job} holds no result.json; it is no run's --out folder")
+    if is_run(Path(job)):
+        typer.echo(_rewritten(Path(job)))
+        return
+    from fedward_cli.cluster.fetch import fetch
+
+    folder = out or Path("runs") / job
+    written = fetch(job, namespace, folder, _now)
+    model = folder / "model.safetensors"
+    typer.echo(f"{f'model:  {model}' if model.exists() else 'model:  none was made'}\nreport: {written}")
+
+
+def _rewritten(folder: Path) -> Path:
+    from fedward_cli.report import write_report
+    from fedward_cli.results import RESULT
+
+    if not (folder / RESULT).is_file():
+        reject(f"{folder} holds no result.json yet")
+    return write_report(folder)
+
+
+def _view(output: Format) -> View:
+    from rich.console import Console
+
+    from fedward_cli.progress.view import Drawn, JsonLines, Lines
+
+    def write(line: str) -> None:
+        print(line, flush=True)  # noqa: T201
+
+    if output is Format.JSON:
+        return JsonLines(write, _complain)
+    console = Console()
+    return Drawn(console, _now) if console.is_terminal else Lines(write)
+
+
+def _complain(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,50 @@
+"""What a command shows, for programs: JSON or YAML, the same document in both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Document = Mapping[str, Any]
+
+
+class Format(StrEnum):
+    """How to print it."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.", case_sensitive=False)]
+
+
+def show(output: Format, document: Callable[[], Document], text: Callable[[], Iterable[RenderableType]]) -> None:
+    """Print a document, or the text that says the same to people; only what is asked for is made."""
+    if output is not Format.TEXT:
+        typer.echo(written(document(), output), nl=False)
+        return
+    from rich.console import Console
+
+    # A terminal's width decides how a table breaks; a pipe's reader wants each row on its line.
+    console = Console()
+    wide = Console(width=400, highlight=False) if not console.is_terminal else Console(highlight=False)
+    for each in text():
+        wide.print(each, markup=False, soft_wrap=isinstance(each, str))
+
+
+def written(document: Document, output: Format) -> str:
+    """Write a document."""
+    if output is Format.JSON:
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    import yaml
+
+    # By way of JSON, so that both hold the same and no type of ours shows.
+    return yaml.safe_dump(json.loads(json.dumps(document)), sort_keys=False, allow_unicode=True)
