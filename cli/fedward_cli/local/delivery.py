@@ -16,17 +16,18 @@ from fedward_protocol.tensors.layout import Layout
 from fedward_protocol.wire import federation_pb2 as pb
 
 
-def deliver(folder: Folder, plan: Plan, status: pb.JobStatus) -> int:
+def deliver(folder: Folder, plan: Plan, status: pb.JobStatus, fetched: Path | None = None) -> int:
     """Write model.safetensors (the best model, the last where none was evaluated) and bundle/; count the parameters.
 
-    The model is read where the aggregator keeps it: on one machine there is nothing to be gained by a transfer.
+    The model is read where the aggregator keeps it: on one machine there is nothing to be gained by a transfer. From
+    another it was fetched before.
 
     Raises:
         RefusedError: WRONG_DIGEST, the file is not the model that the aggregator announced.
         OSError: it cannot be read or written.
     """
     model = status.best if status.HasField("best") else status.latest
-    kept = folder.aggregator / "models" / f"{model.round:05d}.safetensors"
+    kept = fetched or folder.aggregator / "models" / f"{model.round:05d}.safetensors"
     partial = folder.model.with_name(folder.model.name + ".tmp")
     shutil.copyfile(kept, partial)
     if digest_file(partial).digest != model.digest:

@@ -84,3 +84,18 @@ def locked(folder: Folder) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def is_in_use(folder: Folder) -> bool:
+    """Tell whether a run holds the folder at this moment; nothing is made or kept."""
+    try:
+        handle = os.open(folder.run / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
