@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fedward_operator.checks import command
 from fedward_operator.kube.access import Access, AccessError, from_kubeconfig, in_cluster
 from fedward_operator.kube.election import LostError
-from fedward_protocol import logs
+from fedward_protocol import logs, scraping
 
 if TYPE_CHECKING:
     from fedward_operator.site.hub_door import HubDoor
@@ -79,6 +79,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         site_certificate_life=chosen.site_certificate_life,
         namespace=chosen.namespace,
         scrapers=chosen.scrapers,
+        annotate_aggregators=chosen.annotate_aggregators,
         pull_secrets=chosen.image_pull_secret,
     )
     if chosen.authority is not None:
@@ -95,6 +96,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         me=_me(),
         metrics=chosen.metrics,
         aggregator_address=lambda key: f"{naming.aggregator(key[1])}.{key[0]}.svc:{children.PORT}",
+        secured=scraping.read_arguments(chosen),
     )
     return process.serve(started, stop)
 
@@ -120,6 +122,7 @@ def _site(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any
         key=_signing_key(chosen.signing_key) if chosen.signing_key else None,
         me=_me(),
         metrics=chosen.metrics,
+        secured=scraping.read_arguments(chosen),
     )
     return process.serve(started, stop)
 
@@ -188,6 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     hub.add_argument(
         "--scrapers", type=_peers, default=[], metavar="JSON", help="who may scrape aggregators: NetworkPolicy peers"
     )
+    hub.add_argument(
+        "--annotate-aggregators", action="store_true", help="let Prometheus find aggregators by prometheus.io/scrape"
+    )
     site = roles.add_parser("site", help="runs a hospital's part in them")
     site.add_argument("--site", required=True, help="the hospital's name in the federation")
     hub_is = site.add_mutually_exclusive_group(required=True)
@@ -208,4 +214,5 @@ def _parser() -> argparse.ArgumentParser:
         )
         role.add_argument("--kubeconfig", type=Path, help="for use outside a cluster")
         role.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+        scraping.add_arguments(role)
     return parser

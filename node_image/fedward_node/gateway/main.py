@@ -20,7 +20,7 @@ from fedward_node.gateway.audit import AuditLog
 from fedward_node.gateway.metrics import Metrics
 from fedward_node.gateway.readiness import Readiness, obstacle
 from fedward_node.gateway.service import Gateway
-from fedward_protocol import logs, probes
+from fedward_protocol import logs, probes, scraping
 from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.server import Server
@@ -47,6 +47,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
+    secured = scraping.read_arguments(chosen)
     certificates, key = CertificateFolder(chosen.tls), _public_key(chosen.operator_key)
     certificate = certificates.current()
     logs.bind(site=certificate.identity.name)
@@ -66,7 +67,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
         def look() -> str | None:
             return obstacle(certificates.current(), folders, datetime.now(UTC))
 
-        with probes.serve(chosen.metrics, metrics.registry, Readiness(look)):
+        with probes.serve(chosen.metrics, metrics.registry, Readiness(look), secured=secured):
             sweeping = asyncio.create_task(_sweep(gateway))
             await server.start()
             _log.info("serving", extra={"identity": certificate.identity.uri, "listen": chosen.listen})
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--audit", type=Path, required=True, help="folder of the audit log")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where trainers connect")
     parser.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    scraping.add_arguments(parser)
     parser.add_argument("--tls", type=Path, required=True, help="folder of tls.crt, tls.key and ca.crt")
     parser.add_argument("--operator-key", type=Path, required=True, help="the site operator's public key, PEM")
     return parser

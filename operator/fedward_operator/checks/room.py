@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
+from http import HTTPStatus
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -24,6 +25,9 @@ def left(server: Server, then: str) -> Iterator[Finding]:
             answer = ask(stream, server.host, "/metrics")
     except (OSError, http.client.HTTPException):
         yield skipped(ABOUT, "the gateway does not answer")
+        return
+    if answer.status == HTTPStatus.FORBIDDEN:
+        yield skipped(ABOUT, "the gateway shows its metrics only to who has a certificate; Prometheus watches over it")
         return
     yield from judge(answer.body.decode(errors="replace"), then)
 

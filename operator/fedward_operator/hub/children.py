@@ -166,9 +166,17 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
         "backoffLimit": spec.backoff_limit,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": failure_policy("aggregator", JOB_FAILED),
-        "template": {"metadata": {"labels": labels}, "spec": pod},
+        "template": {"metadata": {"labels": labels, **_scrape_annotations(settings)}, "spec": pod},
     }
     return {**head, "spec": job}
+
+
+def _scrape_annotations(settings: HubSettings) -> Manifest:
+    """Say how to scrape a pod, as many a Prometheus is configured to read it."""
+    if not settings.annotate_aggregators:
+        return {}
+    said = {"scrape": "true", "scheme": "http", "path": "/metrics", "port": str(METRICS_PORT)}
+    return {"annotations": {f"prometheus.io/{name}": value for name, value in said.items()}}
 
 
 def site_job(

@@ -22,6 +22,7 @@ class HubSettings:
         site_certificate_life: for how long a site's certificate is good; it is renewed at two thirds of that.
         namespace: where the operator itself and the door live.
         scrapers: who may scrape an aggregator's metrics: peers as a NetworkPolicy has them.
+        annotate_aggregators: whether aggregators' pods say by annotations how Prometheus scrapes them.
         pull_secrets: what images are pulled with; Secrets in the jobs' namespaces.
     """
 
@@ -34,4 +35,5 @@ class HubSettings:
     site_certificate_life: timedelta = timedelta(days=30)
     namespace: str = "fedward"
     scrapers: Sequence[Mapping[str, Any]] = ()
+    annotate_aggregators: bool = False
     pull_secrets: Sequence[str] = ()

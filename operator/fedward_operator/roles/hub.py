@@ -32,6 +32,7 @@ from fedward_operator.metrics import Metrics
 from fedward_operator.metrics import hub as shown
 from fedward_operator.roles import running
 from fedward_protocol import probes
+from fedward_protocol.scraping import Secured
 
 LEASE = "fedward-hub"
 
@@ -45,6 +46,7 @@ class HubProcess:
         namespace: of the operator itself: its Lease is there.
         me: tells this replica from others.
         metrics: host:port of probes and metrics.
+        secured: where metrics are by mutual TLS instead.
         aggregator_address: host:port of a job's aggregator.
     """
 
@@ -56,6 +58,7 @@ class HubProcess:
     me: str
     metrics: str
     aggregator_address: Callable[[Key], str]
+    secured: Secured | None = None
 
 
 async def serve(started: HubProcess, stop: asyncio.Event) -> None:
@@ -124,7 +127,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
         metrics.show(lambda: shown.authority(started.authority))
         election = Election(client, started.namespace, LEASE, started.me, chance)
         metrics.watch_process(lambda: election.is_won, lambda: all(event.is_set() for event in synced))
-        with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
+        with probes.serve(started.metrics, metrics.registry, health.ready, health.alive, started.secured):
             health.obstacle = None  # a standby is ready to take over
             if not await running.won(election, stop):
                 return

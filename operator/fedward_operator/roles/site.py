@@ -35,6 +35,7 @@ from fedward_operator.site.policy_status import PolicyStatusReconciler
 from fedward_operator.site.reconciler import COMPONENT, SiteReconciler
 from fedward_operator.site.settings import SiteSettings
 from fedward_protocol import probes
+from fedward_protocol.scraping import Secured
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class SiteProcess:
         key: signs work orders; one of the site's own, kept in a Secret, where None.
         me: tells this replica from others.
         metrics: host:port of probes and metrics.
+        secured: where metrics are by mutual TLS instead.
     """
 
     here: Access
@@ -60,6 +62,7 @@ class SiteProcess:
     key: Ed25519PrivateKey | None
     me: str
     metrics: str
+    secured: Secured | None = None
 
 
 async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
@@ -163,7 +166,7 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
         metrics.show(lambda: shown.membership(heartbeat.is_heard, belonging.not_after))
         election = Election(here, settings.namespace, LEASE, started.me, chance)
         metrics.watch_process(lambda: election.is_won, lambda: all(event.is_set() for event in synced))
-        with probes.serve(started.metrics, metrics.registry, health.ready, health.alive):
+        with probes.serve(started.metrics, metrics.registry, health.ready, health.alive, started.secured):
             health.obstacle = None  # a standby is ready to take over
             if not await running.won(election, stop):
                 return

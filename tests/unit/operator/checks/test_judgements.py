@@ -283,6 +283,11 @@ def test_a_gateway_that_does_not_say_how_full_it_is_is_not_blamed(text):
     assert [each.level for each in room.judge(text, "")] == [Level.SKIPPED]
 
 
+def test_a_gateway_whose_metrics_take_a_certificate_has_its_room_unseen_and_says_why(web):
+    (found,) = room.left(web({"/metrics": (403, "elsewhere")}).there, "")
+    assert (found.level, "certificate" in found.said) == (Level.SKIPPED, True)
+
+
 def test_a_gateway_that_does_not_answer_has_its_room_unseen():
     assert [each.level for each in room.left(Server("127.0.0.1", 1), "")] == [Level.SKIPPED]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from situation import UID, spec
@@ -122,6 +123,17 @@ def test_metrics_are_for_those_alone_who_were_named(scrapers):
 
     assert [rule["from"] for rule in rules if rule["ports"][0]["port"] == 9090] == ([scrapers] if scrapers else [])
     assert all(rule["from"] for rule in rules), "a rule without peers lets everybody in"
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_pod_says_how_to_scrape_it_where_the_hub_wants_that(annotated):
+    settings = replace(SETTINGS, annotate_aggregators=annotated)
+    template = children.aggregator_job(OWNER, spec(), 1, settings)["spec"]["template"]
+    (port,) = [each for each in template["spec"]["containers"][0]["ports"] if each["name"] == "metrics"]
+
+    said = {"scrape": "true", "scheme": "http", "path": "/metrics", "port": str(port["containerPort"])}
+    wanted = {f"prometheus.io/{name}": value for name, value in said.items()} if annotated else None
+    assert template["metadata"].get("annotations") == wanted
 
 
 def test_a_certificate_says_when_to_renew_it():
