@@ -72,9 +72,9 @@ async def _serve(chosen: argparse.Namespace) -> int:
     async with Journal(chosen.state / "journal.db") as journal:
         history = await journal.open()
         _check_plan(plan, history)
-        state = replay(plan, history)
-        clock, metrics = SystemClock(state.last_event_at), Metrics(plan)
-        metrics.recall(history)
+        metrics = Metrics(plan)
+        state = replay(plan, history, metrics.take)
+        clock = SystemClock(state.last_event_at)
         job = Job(state, journal, Models(chosen.state / "models"), Spool(chosen.state / "spool"), clock, metrics)
         await job.record(lambda now_state, now: _attempt(now_state, chosen.attempt, plan, now))
         service, certificates = Aggregator(job), CertificateFolder(chosen.tls)

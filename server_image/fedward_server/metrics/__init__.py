@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from fedward_server.metrics.job import JobGauges
 from fedward_server.metrics.rounds import RoundCounts
 from fedward_server.metrics.sites import SiteGauges
 from fedward_server.metrics.watched import Watched
-from fedward_server.rounds.state import JobState, apply, begin
+from fedward_server.rounds.state import JobState
 
 
 class Metrics:
@@ -50,15 +50,8 @@ class Metrics:
         """Look at disk and certificate at each scrape."""
         self.registry.register(HostGauges(volume, spool_nbytes, expires))
 
-    def recall(self, history: Iterable[events.AnyEvent]) -> None:
-        """Count what had happened before this process started."""
-        state = begin(self._plan)
-        for event in history:
-            self.take(state, event)
-            state = apply(state, event)
-
     def take(self, before: JobState, event: events.AnyEvent) -> None:
-        """Count what an event adds; `before` is the state in which it happened."""
+        """Count what an event adds, those of the journal included; `before` is the state in which it happened."""
         self._rounds.take(before, event)
 
     def refused(self, site: str, reason: Reason) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import reduce
 
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason
@@ -122,9 +121,16 @@ def begin(plan: Plan) -> JobState:
     return JobState(plan=plan, sites={site: Site() for site in plan.sites})
 
 
-def replay(plan: Plan, history: Iterable[events.AnyEvent]) -> JobState:
-    """Give the state after all of a journal's events."""
-    return reduce(apply, history, begin(plan))
+def replay(
+    plan: Plan, history: Iterable[events.AnyEvent], witness: Callable[[JobState, events.AnyEvent], object] | None = None
+) -> JobState:
+    """Give the state after all of a journal's events; `witness` is told each, and the state in which it happened."""
+    state = begin(plan)
+    for event in history:
+        if witness is not None:
+            witness(state, event)
+        state = apply(state, event)
+    return state
 
 
 def apply(state: JobState, event: events.AnyEvent) -> JobState:  # noqa: C901 - one case for each kind of event

@@ -110,9 +110,8 @@ class Bench:
     @asynccontextmanager
     async def running(self, attempt=1):
         async with Journal(self.folder / "journal.db") as journal:
-            history = await journal.open()
-            state, metrics = replay(self.plan, history), Metrics(self.plan)
-            metrics.recall(history)
+            metrics = Metrics(self.plan)
+            state = replay(self.plan, await journal.open(), metrics.take)
             spool = Spool(self.folder / "spool", self.disk)
             self.job = job = Job(state, journal, Models(self.folder / "models"), spool, self.clock, metrics)
             metrics.watch_job(job)

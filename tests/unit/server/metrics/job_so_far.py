@@ -9,7 +9,7 @@ from fedward_protocol.plan import Data, JobIdentity, Model, Network, Plan, Round
 from fedward_server import events
 from fedward_server.attendance import Attendance
 from fedward_server.metrics import Metrics
-from fedward_server.rounds.state import apply, begin
+from fedward_server.rounds.state import apply, replay
 
 OWNER = {"job_namespace": "research", "job_name": "job"}
 
@@ -36,10 +36,8 @@ class JobSoFar:
 
     def restart(self):
         """Begin again from the journal, as a new process does."""
-        self.state, self.metrics = begin(self.plan), Metrics(self.plan)
-        self.metrics.recall(self.history)
-        for event in self.history:
-            self.state = apply(self.state, event)
+        self.metrics = Metrics(self.plan)
+        self.state = replay(self.plan, self.history, self.metrics.take)
         self.attendance = Attendance(self.plan.sites, self.now)
         self.metrics.watch_job(self)
 
