@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,8 @@ import typer
 from fedward_cli import hub_commands, job_commands
 from fedward_cli.completion_scripts import SCRIPTS, Shell
 from fedward_cli.exits import BAD_INPUT, FAILED, INTERRUPTED
+from fedward_cli.metrics_address import DEFAULT_ADDRESS, is_address
+from fedward_cli.optional_value import fill_in
 from fedward_cli.output import Format, Output, show
 from fedward_cli.plugin import hoisted, program_name
 
@@ -68,6 +71,13 @@ def run(
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also train on each site alone, and centrally.")
     ] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:PORT]",
+            help=f"Show Prometheus what every process counts, on one page; at {DEFAULT_ADDRESS} if not said where.",
+        ),
+    ] = None,
 ) -> None:
     """Run a job on this machine: the cluster's processes, certificates and wire.
 
@@ -75,12 +85,18 @@ def run(
     """
     from fedward_cli.documents import load_documents
     from fedward_cli.local.extras import Extras
+    from fedward_cli.local.metrics_page import MetricsPage, serving
     from fedward_cli.local.run import run_local
 
     documents = load_documents(file, overrides or ())
     folder = out or Path("runs") / documents.job.metadata.name
     wanted = Extras(baselines=baselines, examples=True, report=True)
-    result = run_local(documents, folder, view=_view(), wanted=wanted)
+    page = MetricsPage()
+    with serving(page, metrics) if metrics is not None else nullcontext() as url:
+        view = _view()
+        if url:
+            view.say(f"metrics: {url}")
+        result = run_local(documents, folder, view=view, wanted=wanted, metrics=page)
     if result.state == "Stopped":
         typer.echo("stopped; the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED)
@@ -183,7 +199,8 @@ def main() -> None:
         if words[:1] == ["__complete"]:
             _offer(words[1:])
         else:
-            app(hoisted(words), prog_name=program_name(sys.argv[0]))
+            words = fill_in(hoisted(words), "--metrics", DEFAULT_ADDRESS, is_address)
+            app(words, prog_name=program_name(sys.argv[0]))
     except InputError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)

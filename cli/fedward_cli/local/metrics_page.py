@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,14 +10,10 @@ from http.client import HTTPConnection, HTTPException
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from fedward_cli.metrics_address import DEFAULT_ADDRESS, is_address
 from fedward_cli.problems import InputError, Problem
 from fedward_protocol import probes
 
-DEFAULT_ADDRESS = "127.0.0.1:9464"
-"""The port at which exporters of this kind are looked for; this machine alone."""
-
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):([0-9]{1,5})")
-_HIGHEST_PORT = 65_535
 _ANSWER_S = 2.0
 """A process that takes longer is left out: the others' numbers must be there before the scrape is given up."""
 _AT_ONCE = 16
@@ -39,12 +34,6 @@ class MetricsPage:
         # Threads, because a stuck process is waited for: one after the other, two would cost the scrape.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return join(pool.map(_ask, self._addresses))
-
-
-def is_address(text: str) -> bool:
-    """Say whether a text is HOST:PORT."""
-    found = _ADDRESS.fullmatch(text)
-    return found is not None and int(found[2]) <= _HIGHEST_PORT
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,30 @@ def test_bad_input_ends_with_2_and_plain_lines_on_stderr(good: str, write: Write
         f"{path}:11: spec.rounds.count: is required",
         f'{path}:12: spec.rounds.cuont: unknown field, did you mean "count"?',
     ]
+
+
+@pytest.mark.parametrize("arguments", [("--metrics={}", "{file}"), ("--metrics", "{}", "{file}")])
+def test_a_run_whose_port_for_metrics_is_taken_ends_with_2_before_anything_is_done(
+    good: str, write: Write, arguments: tuple[str, ...]
+) -> None:
+    path = write(good)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        given = [argument.format(address, file=path) for argument in arguments]
+
+        done = fedward("run", *given, "--out", path.parent / "out")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"--metrics: cannot listen on {address}: Address already in use; choose another")
+    assert not (path.parent / "out").exists()
+
+
+def test_a_run_may_leave_out_where_its_metrics_are(good: str, write: Write) -> None:
+    path = write(good.replace("count: 3", "cuont: 3"))
+
+    done = fedward("run", "--metrics", path)
+
+    assert "spec.rounds.cuont: unknown field" in done.stderr, "the file is not taken for the option's value"
 
 
 def test_a_missing_dataset_is_bad_input_for_a_run_and_a_note_for_a_plan(good: str, write: Write) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedward_cli.local.metrics_page import is_address
+from fedward_cli.metrics_address import is_address
 from fedward_cli.optional_value import fill_in
 
 
