@@ -27,6 +27,7 @@ from fedward_cli.local.observe import observe
 from fedward_cli.local.outcome import Ending, result_of
 from fedward_cli.local.ports import Ports
 from fedward_cli.local.processes import Backoff, Supervisor
+from fedward_cli.local.tracker import Tracker
 from fedward_cli.local.view import Silent, View
 from fedward_cli.problems import InputError
 from fedward_cli.problems import Problem as InputProblem
@@ -58,19 +59,26 @@ def run_local(
         metrics: the page that is to follow the processes.
 
     Raises:
-        InputError: the folder is in use or holds another plan, or a dataset's folder is not there.
+        InputError: the folder is in use or holds another plan, a dataset's folder is not there, or the job wants to be
+            tracked and what that takes is not installed.
     """
     _check_data(documents)
     folder, view = Folder(out), view or Silent()
+    tracker = Tracker(folder, documents.job.spec.tracking, view.say)
     try:
         with locked(folder):
             before = _completed(folder, documents)
             attempt = before.attempt if before else begin(folder, documents)
+            tracker.start()
             running = _supervised(
                 folder, documents, attempt, before, tuple(trainer_command), view, wanted, metrics or MetricsPage()
             )
-            return asyncio.run(running)
+            result = asyncio.run(running)
+        # The folder is free now, which tells the tracker that there is nothing more to come.
+        tracker.finish()
+        return result
     finally:
+        tracker.kill()
         view.close()
 
 

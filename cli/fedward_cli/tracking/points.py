@@ -10,6 +10,7 @@ from fedward_cli.results import ClosedRound, RoundRecord, mean_over_sites
 STAGES = ("fetch", "evaluate", "train", "filter", "submit", "wait")
 _OWN = frozenset(
     {
+        "round",
         "train_loss",
         "samples",
         "weight",

@@ -14,6 +14,7 @@ from fedward_operator.api.policy import SLICED, SitePolicySpec, SitePolicyStatus
 from fedward_operator.api.site import FederatedSiteSpec, FederatedSiteStatus
 from fedward_operator.api.site_job import SiteJobSpec, SiteJobStatus
 from fedward_operator.api.structural import Schema, structural
+from fedward_operator.api.tracking import CREDENTIALS_REFUSED, HAS_CREDENTIALS
 
 _LONGEST_JOB_NAME = 40
 """What is derived from a job's name (Jobs, their pods) has to fit 63 characters."""
@@ -91,6 +92,7 @@ KINDS = (
             ),
             "spec.model": ((_ONE_OF.format("network", "bundle"), 'needs exactly one of "network" and "bundle"'),),
             "spec.sites": ((_ONE_OF.format("names", "selector"), 'needs exactly one of "names" and "selector"'),),
+            "spec.tracking.mlflow": ((f"!self.uri.matches('{HAS_CREDENTIALS}')", f"uri {CREDENTIALS_REFUSED}"),),
         },
         columns=(
             ("State", ".status.state"),

@@ -19,6 +19,7 @@ from fedward_operator.api.scalars import (
     Quorum,
 )
 from fedward_operator.api.status import CamelCase, Conditions, Sentence, Sha256, Timestamp, keyed_by
+from fedward_operator.api.tracking import Tracking
 from fedward_protocol.metric_names import MOST_METRICS
 from fedward_protocol.plan import (
     Aggregation,
@@ -158,6 +159,7 @@ class FederatedJobSpec(Resource):
     ] = Privacy()
     evaluation: Annotated[Evaluation, Field(description="When models are evaluated, and which is best")] = Evaluation()
     transport: Annotated[Transport, Field(description="How updates travel")] = Transport()
+    tracking: Annotated[Tracking, Field(description="Where the job is logged besides its status")] | None = None
     resources: Annotated[Resources, Field(description="What one trainer needs")] = Resources()
     pod_template: Annotated[PodTemplate, Field(description="Wishes about the trainer's pod")] = PodTemplate(
         node_selector={}

@@ -1,0 +1,161 @@
+"""`fedward track`: a run's folder, finished or still being written, logged to an MLflow server."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from fedward_cli.local.folder import Folder, is_in_use
+from fedward_cli.problems import InputError, Problem
+from fedward_cli.results import RESULT, read_result
+from fedward_cli.tracking.parameters import parameters
+from fedward_cli.tracking.settings import NOT_INSTALLED, SETTINGS, is_installed
+from fedward_operator.api.tracking import MlflowTracking, Tracking
+from fedward_protocol.plan import Plan
+
+_ENVIRONMENT = {
+    # What to do about an outage is decided here, not deep in the client, which would wait for minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # A run in a hospital tells nobody that it runs.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str], None]) -> bool:
+    """Log a run's folder until the run is over and all of it is logged; False if some is missing when patience ends.
+
+    Args:
+        out: the run's folder.
+        uri: the MLflow server; the one that the job names if left out.
+        experiment: likewise.
+        say: whom to tell how it goes.
+
+    Raises:
+        InputError: the folder is no run's, no server is named, or MLflow's client is not installed.
+    """
+    folder = Folder(out)
+    path, plan = _plan(folder)
+    settings = _settings(folder, uri, experiment)
+    if not is_installed():
+        raise InputError([Problem(str(out), (), NOT_INSTALLED)])
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # Training comes first wherever there are too few cores for both.
+    os.nice(10)
+    from fedward_cli.tracking.follow import World, follow
+    from fedward_cli.tracking.logbook import Logbook
+    from fedward_cli.tracking.mlflow_run import MlflowRun, Subject
+
+    subject = Subject(
+        uid=plan.job.uid,
+        name=plan.job.name,
+        experiment=settings.experiment or f"{plan.job.namespace}/{plan.job.name}",
+        started_at=_started_at(folder).timestamp(),
+        parameters=parameters(plan),
+        tags={
+            "fedward.job": f"{plan.job.namespace}/{plan.job.name}",
+            "fedward.federation": plan.federation,
+            "fedward.plan_digest": plan.digest().hex(),
+            "fedward.version": version("fedward"),
+        },
+    )
+    server = f"MLflow at {settings.uri}"
+    run = MlflowRun(settings.uri, subject)
+    logbook = Logbook(folder, path, run, plan.evaluation.metric)
+    world = World(lambda: is_in_use(folder), time.time, time.sleep, random.random, say)
+    with _alone(folder, say), _terminable() as terminated:
+        try:
+            is_complete = follow(logbook, server, world)
+        except terminated:
+            is_complete = False
+    if is_complete:
+        say(f"logged to {run.address}")
+    else:
+        say(f"{server} has everything up to round {logbook.logged} and lacks the rest")
+    return is_complete
+
+
+def _plan(folder: Folder) -> tuple[Path, Plan]:
+    path = folder.plan
+    try:
+        return path, Plan.parse(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            [Problem(str(folder.out), (), f"holds no {path.relative_to(folder.out)}; it is no run's --out folder")]
+        ) from error
+    except ValidationError as error:
+        raise InputError([Problem(str(path), (), "is no plan of this version of Fedward")]) from error
+
+
+def _settings(folder: Folder, uri: str | None, experiment: str | None) -> MlflowTracking:
+    """Take what was asked for on the command line over what the job says."""
+    try:
+        told = Tracking.model_validate_json((folder.run / SETTINGS).read_bytes()).mlflow
+    except FileNotFoundError:
+        told = None
+    if uri is None and told is None:
+        raise InputError([Problem(str(folder.out), (), "its job names no MLflow server; name one: --uri https://…")])
+    try:
+        return MlflowTracking(
+            uri=uri or (told.uri if told else ""), experiment=experiment or (told.experiment if told else None)
+        )
+    except ValidationError as error:
+        raise InputError(
+            [Problem(f"--{each['loc'][0]}", (), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
+        ) from error
+
+
+def _started_at(folder: Folder) -> datetime:
+    return read_result(folder.out).started_at if (folder.out / RESULT).exists() else datetime.now(UTC)
+
+
+@contextmanager
+def _alone(folder: Folder, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until nobody else logs this folder, so that no point is logged twice."""
+    from fedward_cli.tracking.follow import POLL_S
+
+    handle, is_told = os.open(folder.out, os.O_RDONLY), False
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not is_told:
+                    say(f"{folder.out} is being logged already; waiting for that to end")
+                is_told = True
+                time.sleep(POLL_S)
+        yield
+    finally:
+        os.close(handle)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: time is up."""
+
+
+@contextmanager
+def _terminable() -> Iterator[type[BaseException]]:
+    """Let SIGTERM end what runs inside, also within a request, so that what is missing can still be said."""
+
+    def end(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield _Terminated
+    finally:
+        signal.signal(signal.SIGTERM, before)

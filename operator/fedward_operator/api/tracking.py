@@ -1,0 +1,51 @@
+"""Where a job's course is logged besides its own status: experiment tracking where researchers already look."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from fedward_operator.api.meta import Resource
+
+_HTTP = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
+_LONGEST_URI = 2048
+HAS_CREDENTIALS = "^[^/]*//[^/]*@"
+# Not shown in any message: whoever reads that would read the password.
+CREDENTIALS_REFUSED = (
+    "holds a user name or a password, which everybody could read who may read the job; set "
+    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment instead"
+)
+
+
+def _check(uri: str) -> str:
+    if re.match(HAS_CREDENTIALS, uri):
+        raise ValueError(CREDENTIALS_REFUSED)
+    if not re.fullmatch(_HTTP, uri) or len(uri) > _LONGEST_URI:
+        raise ValueError("must be the address of an MLflow server, such as https://mlflow.example.org, without ? and #")
+    return uri
+
+
+MlflowUri = Annotated[
+    str,
+    AfterValidator(_check),
+    WithJsonSchema({"type": "string", "pattern": _HTTP, "maxLength": _LONGEST_URI}),
+]
+"""The address of an MLflow server: http or https, never with credentials in it."""
+
+
+class MlflowTracking(Resource):
+    """An MLflow server that a job is logged to."""
+
+    uri: Annotated[MlflowUri, Field(description="Address of the server, http or https; credentials are never in it")]
+    experiment: (
+        Annotated[str, Field(min_length=1, max_length=250, description="Experiment; NAMESPACE/JOB where left out")]
+        | None
+    ) = None
+
+
+class Tracking(Resource):
+    """Where a job is logged."""
+
+    mlflow: Annotated[MlflowTracking, Field(description="An MLflow server")]
