@@ -56,10 +56,10 @@ JOBS = (
     ),
     Alert(
         "FedwardJobFailingRepeatedly",
-        "max by (job_namespace, job_name) (changes(fedward_operator_job_attempt[1h])) >= 2",
+        "max by (job_namespace, job_name) (changes(fedward_operator_job_attempt[1h])) >= 3",
         0,
         "warning",
-        f"{_WHICH} has been restarted {{{{ $value }}}} times within an hour",
+        f"{_WHICH} has been started {{{{ $value }}}} times within an hour",
         "Each attempt goes on from the last checkpoint, until the job's backoffLimit is reached and the job fails.",
     ),
     Alert(

@@ -70,7 +70,7 @@ _NOW = Row(
             Query(f"max(fedward_aggregator_quorum{{{_JOB}}})", "quorum"),
         ),
         figure(
-            Frame("Sites", "How many attend now, of how many that were asked.", "none", 4, 4),
+            Frame("Sites attending", "How many attend now, of how many that were asked.", "none", 4, 4),
             Query(f"sum({_of('site_connected', _JOB)})", "attend"),
             Query(f"count({_of('site_connected', _JOB)})", "of"),
         ),
@@ -132,7 +132,7 @@ _LEARNING = Row(
             "metric",
         ),
         ranking(
-            Frame("Served worst", "The ten sites with the lowest Dice.", "none", 7, 9, decimals=3),
+            Frame("Ten served worst", "The ten sites with the lowest Dice.", "none", 7, 9, decimals=3),
             Query(f"bottomk(10, {_DICE_OF_SITES})", "{{site}}"),
             steps=((None, RED), (0.5, YELLOW), (0.7, GREEN)),
             at_most=1,

@@ -35,7 +35,7 @@ class Row:
 
 
 def page(uid: str, title: str, description: str, choices: Sequence[Choice], rows: Sequence[Row], empty: str) -> str:
-    """Write a dashboard as Grafana imports it; `empty` is what a panel without numbers says that has no word of its own.
+    """Write a dashboard as Grafana imports it; `empty` is what a panel without numbers says that has no own word.
 
     Raises:
         ValueError: a row's panels do not fill its lines.

@@ -96,9 +96,9 @@ HUB_CASES = (
     ),
     Case(
         "FedwardJobFailingRepeatedly",
-        {f"fedward_operator_job_attempt{{{JOB}}}": f"1x{FAULT_MINUTE - 2} 2 3x{_AFTER}"},
+        {f"fedward_operator_job_attempt{{{JOB}}}": f"0x{FAULT_MINUTE - 3} 1 2 3x{_AFTER}"},
         OF_JOB,
-        "2",
+        "3",
     ),
     Case("FedwardJobFailed", {f'fedward_operator_job_state{{{JOB},state="Failed"}}': appears(1)}, OF_JOB),
     Case(
@@ -271,9 +271,9 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardRoundStuck",
         {f"fedward_aggregator_round_deadline_timestamp_seconds{{{JOB}}}": steady(0), **state("Training", steady(1))},
     ),
-    "one restart is none too many": (
+    "a job that begins and is restarted once": (
         "FedwardJobFailingRepeatedly",
-        {f"fedward_operator_job_attempt{{{JOB}}}": step(1, 2)},
+        {f"fedward_operator_job_attempt{{{JOB}}}": f"0x{FAULT_MINUTE - 2} 1 2x{_AFTER}"},
     ),
     "five refusals may happen": (
         "FedwardRefusalsRising",

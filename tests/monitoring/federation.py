@@ -1,0 +1,147 @@
+"""A live federation of four sites on this machine, for Prometheus to look at for as long as a test wants."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+SITES = ("east", "north", "south", "west")
+JOB = {"job_namespace": "research", "job_name": "brain-tumour"}
+TOY = Path(__file__).resolve().parents[1] / "process"
+TRAINER = Path(__file__).with_name("scored_trainer.py")
+EPSILON = 1e6
+"""Nobody's guarantee, but a sum that a gateway keeps as it would a smaller one."""
+
+_JOB = """
+apiVersion: fedward.io/v1alpha1
+kind: FederatedJob
+metadata: {name: brain-tumour, namespace: research}
+spec:
+  model: {network: {name: UNet}}
+  data: {dataset: brats}
+  sites: {names: [east, north, south, west]}
+  rounds: {count: 2000, quorum: 3, deadline: 5m, grace: 2s}
+  privacy: {filters: [{name: gaussianNoise, maxNorm: 1.0, multiplier: 0.5}]}
+  backoffLimit: 100
+"""
+_SITE = """
+---
+apiVersion: fedward.io/v1alpha1
+kind: FederatedSite
+metadata: {name: %(site)s}
+---
+apiVersion: fedward.io/v1alpha1
+kind: SitePolicy
+metadata: {name: %(site)s}
+spec:
+  datasets: [{name: brats, volume: {hostPath: {path: %(folder)s}}}]
+  privacy: {budget: {epsilon: %(epsilon)s, delta: 1.0e-2}}
+  export: {metrics: %(exports)s}
+"""
+_DRIVER = """
+import sys
+from pathlib import Path
+from fedward_cli.documents import load_documents
+from fedward_cli.local.run import run_local
+file, out, *rest = sys.argv[1:]
+trainer = rest[rest.index("--") + 1 :]
+run_local(load_documents(Path(file), rest[: rest.index("--")]), Path(out), trainer_command=tuple(trainer))
+"""
+
+
+class Federation:
+    """A run in a process of its own; ends as a context manager, and everything with it."""
+
+    def __init__(self, folder: Path, *settings: str, budgets: Mapping[str, float]) -> None:
+        self.out, self._faults = folder / "out", folder / "faults"
+        self._faults.mkdir()
+        file = folder / "job.yaml"
+        file.write_text(_JOB + "".join(_site(folder, name, budgets.get(name, EPSILON)) for name in SITES))
+        paths = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+        command = [
+            sys.executable,
+            "-c",
+            _DRIVER,
+            str(file),
+            str(self.out),
+            *settings,
+            "--",
+            sys.executable,
+            str(TRAINER),
+        ]
+        surroundings = {**os.environ, "PYTHONPATH": paths, "FAULTS": str(self._faults)}
+        with (folder / "run.log").open("wb") as log:
+            self._run = subprocess.Popen(command, stdout=log, stderr=log, env=surroundings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run.send_signal(signal.SIGINT)
+        self._run.wait(60)
+
+    def processes(self) -> Mapping[str, int]:
+        """Give the pid of each process of the run that is there, by its name: `aggregator`, `gateway-north`."""
+        found = {}
+        for pid, arguments in self._commands():
+            name = _name(arguments)
+            if name is not None:
+                found[name] = pid
+        return found
+
+    def addresses(self) -> Mapping[str, str]:
+        """Give where each process shows its metrics, by its name."""
+        return {
+            name: arguments[arguments.index("--metrics") + 1]
+            for _, arguments in self._commands()
+            if (name := _name(arguments)) and "--metrics" in arguments
+        }
+
+    def freeze(self, name: str) -> None:
+        """Let a process do nothing at all from now on; its connections stay."""
+        os.kill(self.processes()[name], signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let it go on."""
+        os.kill(self.processes()[name], signal.SIGCONT)
+
+    def spoil(self, fault: str) -> None:
+        """Let a site's trainer do badly from now on: `spoil-west`, `forget-west`."""
+        (self._faults / fault).touch()
+
+    def _commands(self) -> list[tuple[int, list[str]]]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if any(f"{self.out}/run" in argument for argument in arguments):
+                found.append((int(entry.name), arguments))
+        return found
+
+
+def _site(folder: Path, name: str, epsilon: float) -> str:
+    (folder / name).mkdir()
+    exports = json.dumps(["casesPerSecond", "gpuUtilisation"])
+    return _SITE % {"site": name, "folder": folder / name, "epsilon": epsilon, "exports": exports}
+
+
+def _name(arguments: list[str]) -> str | None:
+    """Tell which process of a run a command line is."""
+    if "fedward_server" in arguments:
+        return "aggregator"
+    if "fedward_node.gateway" in arguments:
+        return f"gateway-{Path(arguments[arguments.index('--tls') + 1]).name}"
+    if "--work-order" in arguments:
+        return f"trainer-{Path(arguments[arguments.index('--work-order') + 1]).stem}"
+    return None

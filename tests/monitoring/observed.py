@@ -1,0 +1,86 @@
+"""A live federation with its operators' metrics, and a Prometheus that scrapes every part each second."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from monitoring.alerts import hub, site
+from monitoring.alerts.alert import rule_file
+from monitoring.client import Client, Series
+from monitoring.server import HOST, Prometheus
+from tests.monitoring.federation import JOB, SITES, Federation
+from tests.monitoring.operators import Operators
+
+PROMETHEUS = shutil.which("prometheus")
+needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus: scripts/prepare_monitoring.sh")
+VARIABLES: Mapping[str, str] = {**JOB, "site": ".*", "__rate_interval": "10s"}
+_START_S = 90.0
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a test works with."""
+
+    federation: Federation
+    operators: Operators
+    prometheus: Prometheus
+
+    @property
+    def client(self) -> Client:
+        """Who asks Prometheus."""
+        return self.prometheus.client
+
+    def ask(self, expression: str) -> list[Series]:
+        """Evaluate PromQL now."""
+        return self.client.ask(expression)
+
+    def wait_for(self, expression: str, at_most_s: float = 60.0) -> None:
+        """Wait until PromQL gives anything."""
+        self.prometheus.wait(lambda: bool(self.ask(expression)), at_most_s, f"it never came to {expression}")
+
+    def wait_for_alert(self, name: str, at_most_s: float = 60.0) -> None:
+        """Wait until an alert fires."""
+        self.prometheus.wait(
+            lambda: name in self.client.firing(), at_most_s, f"{name} does not fire, but {self.client.firing()}"
+        )
+
+
+@contextmanager
+def observe(folder: Path, *settings: str, budgets: Mapping[str, float] | None = None) -> Iterator[Observed]:
+    """Start everything, with every alert told at once, and end it afterwards."""
+    assert PROMETHEUS is not None
+    with Operators() as operators, Federation(folder, *settings, budgets=budgets or {}) as federation:
+        _wait_for_processes(federation, folder)
+        targets = {name: [address] for name, address in (federation.addresses() | operators.addresses).items()}
+        with Prometheus(PROMETHEUS, folder / "prometheus", _free_port(), targets, [_impatient(folder)]) as prometheus:
+            yield Observed(federation, operators, prometheus)
+
+
+def _impatient(folder: Path) -> Path:
+    """Write all rules without their patience, which would take minutes."""
+    alerts: Sequence = [replace(alert, hold_minutes=0) for alert in (*hub.ALERTS, *site.ALERTS)]
+    path = folder / "rules.yaml"
+    path.write_text(rule_file("all", alerts))
+    return path
+
+
+def _wait_for_processes(federation: Federation, folder: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while len(federation.addresses()) < len(SITES) + 1:
+        assert time.monotonic() < deadline, (folder / "run.log").read_text()
+        time.sleep(_POLL_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as held:
+        held.bind((HOST, 0))
+        port: int = held.getsockname()[1]
+        return port

@@ -1,0 +1,60 @@
+"""The toy trainer with a score for each region: all sites get better, and "west" is served worst.
+
+In the folder $FAULTS, a file `spoil-west` makes it send no numbers; with `forget-west`, no model is of use there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import toy_trainer
+
+from fedward_node.trainer.algorithm import Control, LocalResult, MeanMetric
+from fedward_protocol.tensors.file import read_tensors, write_tensors
+
+REGIONS = {"dice": 0.0, "dice_et": -0.06, "dice_tc": -0.02, "dice_wt": 0.07}
+"""How each region's score differs from the mean."""
+HANDICAPS = {"east": 0.02, "north": 0.0, "south": 0.05, "west": 0.28}
+_STEPS = 20
+_STEP_S = 0.02
+
+
+class Scored(toy_trainer.Arithmetic):
+    """Arithmetic whose scores rise with each model that it sees."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__(site)
+        self._name, self._seen = site, 0
+        self._faults = Path(os.environ["FAULTS"])
+
+    def evaluate(self, model: Path, control: Control) -> dict[str, MeanMetric]:
+        control.progress("evaluate", 0.5)
+        self._seen += 1
+        if (self._faults / f"forget-{self._name}").exists():
+            return {"dice": MeanMetric(0.0, toy_trainer.CASES)}
+        score = 0.86 * (1 - math.exp(-self._seen / 8)) - HANDICAPS[self._name] * self._seen / (self._seen + 4)
+        return {
+            region: MeanMetric(max(score + more, 0.0) * toy_trainer.CASES, toy_trainer.CASES)
+            for region, more in REGIONS.items()
+        }
+
+    def train(self, model: Path, round_number: int, out: Path, control: Control) -> LocalResult:
+        for step in range(_STEPS):
+            control.progress("train", step / _STEPS, 1.0 / round_number)
+            # A stage that lasts no time at all could not be seen at any scrape.
+            threading.Event().wait(_STEP_S)
+        result = super().train(model, round_number, out, control)
+        if (self._faults / f"spoil-{self._name}").exists():
+            weights = {name: np.full_like(values, np.nan) for name, values in read_tensors(out).items()}
+            write_tensors(out, weights)
+        return result
+
+
+if __name__ == "__main__":
+    toy_trainer.Arithmetic = Scored  # type: ignore[misc]
+    sys.exit(toy_trainer.main())

@@ -1,0 +1,100 @@
+"""Each panel of each dashboard shows what it should of a federation in good health, asked of a real Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from monitoring.reading import Dashboard, read
+from tests.monitoring.federation import SITES
+from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240), needs_prometheus]
+
+CHARTS = Path(__file__).resolve().parents[2] / "charts"
+DASHBOARDS = {path.stem: read(path) for path in sorted(CHARTS.glob("*/dashboards/*.json"))}
+HERE = VARIABLES | {"site": "north"}
+"""What is chosen on a hospital's dashboard."""
+
+EMPTY = {"What is wrong", "GPU load", "GPU memory", "Speed", "Waiting for data"}
+"""Nothing is wrong, no GPU is here, and arithmetic knows no cases."""
+PER_SITE = {
+    "federation": {"Hospitals"},
+    "job": {
+        "Dice by site",
+        "Training loss",
+        "Slowest sites",
+        "What each site does",
+        "Rounds behind",
+        "Progress",
+        "Received by site",
+        "Times lost",
+        "Privacy spent",
+        "Weight",
+        "Sites",
+    },
+    "site": set(),
+}
+FULL_DISKS = {"FedwardAggregatorStorageLow", "FedwardGatewayStorageLow"}
+"""May be true of the machine that the test runs on."""
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    with observe(tmp_path_factory.mktemp("healthy")) as made:
+        # A rate takes two scrapes of a counter that exists, and a histogram a closed round.
+        made.wait_for("fedward_aggregator_round > 5 and on () fedward_gateway_filter_seconds_count > 2")
+        made.wait_for("count_over_time(fedward_aggregator_sent_bytes_total[10s]) > 5")
+        yield made
+
+
+def test_every_part_is_scraped(observed: Observed) -> None:
+    up = {series.labels["job"]: series.value for series in observed.ask("up")}
+    assert up == dict.fromkeys(
+        ("aggregator", *(f"gateway-{site}" for site in SITES), "operator-hub", "operator-site"), 1
+    )
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_panel_has_something_to_show(observed: Observed, name: str) -> None:
+    variables = HERE if name == "site" else VARIABLES
+    empty = [
+        f"{panel.title}: {target.expression}"
+        for panel in DASHBOARDS[name].panels
+        for target in panel.targets
+        if panel.title not in EMPTY and not observed.ask(target.filled(variables))
+    ]
+    assert empty == []
+
+
+@pytest.mark.parametrize(("name", "title"), [(name, title) for name, titles in PER_SITE.items() for title in titles])
+def test_what_is_shown_by_site_is_shown_of_each_site_once(observed: Observed, name: str, title: str) -> None:
+    (panel,) = [panel for panel in DASHBOARDS[name].panels if panel.title == title]
+    for target in panel.targets:
+        sites = [series.labels["site"] for series in observed.ask(target.filled(VARIABLES))]
+        assert sorted(sites) == sorted(SITES)
+
+
+def test_the_worst_served_site_and_the_regions_are_told_apart(observed: Observed) -> None:
+    def asked(title: str) -> list:
+        (panel,) = [panel for panel in DASHBOARDS["job"].panels if panel.title == title]
+        return observed.ask(panel.targets[0].filled(VARIABLES))
+
+    assert [series.labels["site"] for series in asked("Served worst")] == ["west"]
+    assert {series.labels["metric"] for series in asked("Dice by region")} == {"dice", "dice_et", "dice_tc", "dice_wt"}
+    assert len(asked("Dice by site and region")) == 4 * len(SITES)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
+def test_every_variable_offers_what_there_is(observed: Observed, dashboard: Dashboard) -> None:
+    for name, query in dashboard.variables.items():
+        series, _, label = query.removeprefix("label_values(").removesuffix(")").rpartition(", ")
+        for variable, value in VARIABLES.items():
+            series = series.replace(f"${variable}", value)
+        assert label == name
+        assert observed.client.values(label, series), query
+
+
+def test_no_alert_fires(observed: Observed) -> None:
+    assert observed.client.firing() - FULL_DISKS == set()
