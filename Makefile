@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts images bundle lock clean
+.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts metrics images bundle lock clean
 
 help:           ## what can be made
 	@sed -n 's/^\([-a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -71,6 +71,9 @@ crds: setup     ## generate the CustomResourceDefinitions from fedward_operator.
 
 charts: setup   ## generate what the charts take from elsewhere: kinds, rights, the tables of values
 	@$(BIN)/python scripts/generate_charts.py
+
+metrics: setup  ## generate docs/metrics.md from the metrics that each part makes
+	@$(BIN)/python scripts/generate_metrics.py
 
 images: setup   ## build the container images that have changed, into a cache outside the checkout; prints their sizes
 	@$(BIN)/python -m scripts.images build

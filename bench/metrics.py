@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from prometheus_client import generate_latest
 
 from fedward_protocol.plan import Data, JobIdentity, Model, Network, Plan, Rounds
+from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server import events
 from fedward_server.attendance import Attendance
 from fedward_server.metrics import Metrics
@@ -94,6 +95,8 @@ class _Job:
         yield events.ModelMade(at=0, model=_model(0), seconds=0, shares={})
         for site in self.plan.sites:
             self.attendance.attend(site, 1.0)
+            vitals = pb.Vitals(cases_per_second=1.5, gpu_utilisation=0.8)
+            self.attendance.of(site).progress = pb.Progress(round=1, stage="train", fraction=0.5, vitals=vitals)
             yield events.SiteJoined(
                 at=1, site=site, cases=events.Cases(training=40, validation=10, skipped=0), software="bench"
             )
