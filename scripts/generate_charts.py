@@ -37,8 +37,9 @@ def generate(folder: Path) -> None:
         for plural in kinds:
             (templates / "crds" / f"{plural}.yaml").write_text(_definition(plural))
         (templates / "rbac.yaml").write_text(_rights(ROLES[chart]))
-        shared = (CHARTS / "shared" / "_pods.tpl").read_text()
-        (templates / "_pods.tpl").write_text(f"{_made_from('charts/shared/_pods.tpl')}\n{shared}")
+        for shared in sorted((CHARTS / "shared").glob("*.tpl")):
+            text = f"{_made_from(f'charts/shared/{shared.name}')}\n{shared.read_text()}"
+            (templates / shared.name).write_text(text)
         (folder / chart / "values.schema.json").write_text(_schema(chart))
         (folder / chart / "README.md").write_text(_readme(chart))
 

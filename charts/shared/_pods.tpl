@@ -31,7 +31,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Metadata of a pod: .settings are the part's values, .restartOn is what a change of which restarts it. */}}
+{{/* Metadata of a pod: .settings are the part's values, .restartOn is what a change of which restarts it, .metrics whether it has any. */}}
 {{- define "fedward.podMetadata" -}}
 labels:
   {{- /* Without the chart's version: a new one alone restarts nobody. */}}
@@ -39,6 +39,7 @@ labels:
   {{- merge $own .settings.podLabels | toYaml | nindent 2 }}
 {{- $annotations := dict }}
 {{- with .restartOn }}{{- $_ := set $annotations "fedward.io/checksum" (toJson . | sha256sum) }}{{- end }}
+{{- if .metrics }}{{- $annotations = merge $annotations (include "fedward.scrapeAnnotations" .root | fromYaml) }}{{- end }}
 {{- with merge $annotations .settings.podAnnotations .root.Values.commonAnnotations }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -146,16 +147,4 @@ spec:
     {{- range .Values.networkPolicy.apiServer.ports }}
     - {protocol: TCP, port: {{ . }}}
     {{- end }}
-{{- end }}
-
-{{/* Who may scrape metrics: whoever the values name, and the release's own check. */}}
-{{- define "fedward.fromScrapers" -}}
-- from:
-    {{- with .Values.networkPolicy.scrapers }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    - podSelector:
-        matchLabels: {{- include "fedward.selector" (dict "root" . "component" "check") | nindent 10 }}
-  ports:
-    - {protocol: TCP, port: 9090}
 {{- end }}

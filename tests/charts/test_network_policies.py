@@ -39,9 +39,9 @@ def parts(manifests: list[Manifest], namespace: str) -> dict[str, Peer]:
     }
 
 
-def hospital() -> tuple[dict[str, Peer], list[Manifest]]:
+def hospital(case: str = "defaults") -> tuple[dict[str, Peer], list[Manifest]]:
     """A hospital's pods and fences: the chart's and the operator's."""
-    manifests = render("site", values=NARROW)
+    manifests = render("site", case, NARROW)
     peers = parts(manifests, "fedward") | {
         "trainer": Pod("fedward", jobs.labels(jobs.training("brain-1"))),
         "another trainer": Pod("fedward", jobs.labels(jobs.training("lung-1"))),
@@ -50,9 +50,9 @@ def hospital() -> tuple[dict[str, Peer], list[Manifest]]:
     return peers | STRANGERS, [*of_kind(manifests, "NetworkPolicy").values(), *jobs.fences()]
 
 
-def centre() -> tuple[dict[str, Peer], list[Manifest]]:
+def centre(case: str = "defaults") -> tuple[dict[str, Peer], list[Manifest]]:
     """A hub's pods and fences: the chart's in its namespace, the operator's in the researchers'."""
-    manifests = render("hub")
+    manifests = render("hub", case)
     policies = list(of_kind(manifests, "NetworkPolicy").values())
     for policy in policies:
         policy["metadata"]["namespace"] = "centre"
@@ -207,6 +207,24 @@ CENTRE_CLOSED = """
     the internet -> aggregator:8443
     hub-check -> aggregator:8443
 """
+
+
+SECURED = {"hospital": "gateway", "centre": "hub-operator"}
+"""Who shows metrics there, by mutual TLS if so installed."""
+
+
+@pytest.mark.parametrize("world", [hospital, centre])
+def test_where_metrics_are_by_tls_that_port_alone_is_open_to_who_scrapes(world, tmp_path: Path) -> None:
+    part = SECURED[world.__name__]
+    table = f"""
+        prometheus -> {part}:9443
+        prometheus -> {part}:9090
+        a pod elsewhere -> {part}:9443
+        {"site" if world is hospital else "hub"}-check -> {part}:9090
+    """
+    opened = rows(table)
+
+    assert passing(world("secure-metrics"), table, tmp_path) == [opened[0], opened[3]]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,17 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("site", {"gateway": {"resources": {"limits": {"memory": "2GB"}}}}, "at '/gateway/resources/limits/memory'"),
     ("hub", {"sites": {"certificateLife": "30d"}}, "at '/sites/certificateLife': '30d' does not match pattern"),
     ("hub", {"sites": {"certificateLife": "1h30m"}}, "at '/sites/certificateLife': '1h30m' does not match pattern"),
+    (
+        "hub",
+        {"metrics": {"serviceMonitor": {"interval": "30"}}},
+        "at '/metrics/serviceMonitor/interval': '30' does not",
+    ),
+    (
+        "site",
+        {"metrics": {"serviceMonitors": {}}},
+        "at '/metrics': additional properties 'serviceMonitors' not allowed",
+    ),
+    ("site", {"dashboards": {"labelValue": 1}}, "at '/dashboards/labelValue': got number, want string"),
     # Images.
     ("hub", {"images": {"door": {"digest": "sha256:abc"}}}, "at '/images/door/digest': 'sha256:abc' does not match"),
     ("site", {"images": {"trainer": {"repository": "Fedward/Trainer"}}}, "at '/images/trainer/repository'"),
@@ -74,6 +85,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "hub",
         {"authority": {"existingSecret": "ours", "certManager": {"enabled": True, "issuerRef": {"name": "x"}}}},
         "authority: give existingSecret or enable certManager, not both",
+    ),
+    (
+        "hub",
+        {"metrics": {"serviceMonitor": {"enabled": True}, "tls": {"existingSecret": "ours", "serverName": "x"}}},
+        "metrics.tls: give serverName, which the certificate holds, and scraperSecret, which Prometheus shows",
     ),
     (
         "site",

@@ -1,0 +1,142 @@
+"""What Prometheus and Grafana find of a release: the right pods at the right ports, all alerts and dashboards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from tests.charts import jobs
+from tests.charts.helm import CHARTS, Manifest, of_kind, pod_templates, render
+
+from fedward_operator.policy import naming
+
+pytestmark = pytest.mark.charts
+
+MONITORED = {"hub": {"fedward-hub-operator"}, "site": {"fedward-site-operator", "fedward-gateway"}}
+GROUP = "monitoring.coreos.com/v1"
+
+SECRET = {"secret": {"name": str, "key": str}}
+ENDPOINT = {"port": str, "path": str, "interval": str, "scrapeTimeout": str}
+TLS = {"serverName": str, "ca": SECRET, "cert": SECRET, "keySecret": {"name": str, "key": str}}
+LABELS = {"matchLabels": dict}
+RULE = {"alert": str, "record": str, "expr": str, "for": str, "labels": dict, "annotations": dict}
+FORMS: dict[str, Any] = {
+    "ServiceMonitor": {
+        "selector": LABELS,
+        "namespaceSelector": {"matchNames": list},
+        "endpoints": [{**ENDPOINT, "scheme": str, "tlsConfig": TLS}],
+    },
+    "PodMonitor": {
+        "selector": LABELS,
+        "namespaceSelector": {"any": bool},
+        "podMetricsEndpoints": [ENDPOINT],
+    },
+    "PrometheusRule": {"groups": [{"name": str, "interval": str, "rules": [RULE]}]},
+}
+"""The fields of the Prometheus Operator's kinds that the charts may use, as its API documents them."""
+
+
+def strangers(given: Any, form: Any, path: str) -> Iterator[str]:
+    """Name the fields that are none of the kind's, or of another type."""
+    if isinstance(form, type):
+        if not isinstance(given, form):
+            yield f"{path}: {given!r}"
+    elif isinstance(form, list):
+        for number, each in enumerate(given):
+            yield from strangers(each, form[0], f"{path}[{number}]")
+    else:
+        for name, value in given.items():
+            if name in form:
+                yield from strangers(value, form[name], f"{path}.{name}")
+            else:
+                yield f"{path}.{name}"
+
+
+def ports(pod: Manifest) -> dict[str, int]:
+    return {each["name"]: each["containerPort"] for each in pod["spec"]["containers"][0].get("ports", ())}
+
+
+@pytest.mark.parametrize("part", CHARTS)
+def test_nothing_of_the_prometheus_operators_is_there_unless_asked_for(part: str) -> None:
+    assert not of_kind(render(part, "everything"), *FORMS)
+    assert not [name for name in of_kind(render(part, "everything"), "ConfigMap") if "dashboard" in name]
+
+
+@pytest.mark.parametrize("case", ["monitoring", "secure-metrics"])
+@pytest.mark.parametrize("part", CHARTS)
+def test_the_prometheus_operators_kinds_are_written_as_it_reads_them(part: str, case: str) -> None:
+    made = [each for each in render(part, case) if each["kind"] in FORMS]
+
+    assert made
+    assert {each["apiVersion"] for each in made} == {GROUP}
+    assert not [found for each in made for found in strangers(each["spec"], FORMS[each["kind"]], each["kind"])]
+
+
+@pytest.mark.parametrize(("case", "port"), [("monitoring", 9090), ("secure-metrics", 9443)])
+@pytest.mark.parametrize("part", CHARTS)
+def test_a_service_monitor_finds_every_part_that_shows_metrics_and_where(part: str, case: str, port: int) -> None:
+    manifests = render(part, case)
+    (monitor,) = of_kind(manifests, "ServiceMonitor").values()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    pods = {name: ports(pod) for name, pod in pod_templates(manifests)}
+
+    found = {
+        name: pods[name][each["targetPort"]]
+        for name, service in of_kind(manifests, "Service").items()
+        for each in service["spec"]["ports"]
+        if wanted <= service["metadata"]["labels"].items() and each["name"] == endpoint["port"]
+    }
+    assert found == dict.fromkeys(MONITORED[part], port)
+
+
+def test_a_pod_monitor_finds_aggregators_wherever_jobs_run() -> None:
+    monitor = of_kind(render("hub", "monitoring"), "PodMonitor")["fedward-aggregators"]
+    job, _ = jobs.aggregator("brain")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= jobs.labels(job).items()
+    assert monitor["spec"]["selector"]["matchLabels"] == {naming.LABEL_COMPONENT: "aggregator"}
+    assert monitor["spec"]["namespaceSelector"] == {"any": True}
+    assert ports(job["spec"]["template"])[endpoint["port"]] == 9090
+
+
+@pytest.mark.parametrize(("case", "said"), [("monitoring", ("http", "9090")), ("secure-metrics", ("https", "9443"))])
+@pytest.mark.parametrize("part", CHARTS)
+def test_annotations_say_where_the_metrics_of_a_pod_are(part: str, case: str, said: tuple[str, str]) -> None:
+    annotated = {
+        name: tuple(pod["metadata"]["annotations"][f"prometheus.io/{key}"] for key in ("scheme", "port"))
+        for name, pod in pod_templates(render(part, case))
+        if "prometheus.io/scrape" in pod["metadata"].get("annotations", {})
+    }
+
+    assert annotated == dict.fromkeys(MONITORED[part], said)
+
+
+@pytest.mark.parametrize("part", CHARTS)
+def test_alerts_and_dashboards_are_handed_on_as_they_stand(part: str) -> None:
+    manifests = render(part, "monitoring")
+    groups = [
+        group
+        for path in sorted((CHARTS[part] / "rules").glob("*.yaml"))
+        for group in yaml.safe_load(path.read_text())["groups"]
+    ]
+    dashboards = {path.name: path.read_text().strip() for path in (CHARTS[part] / "dashboards").glob("*.json")}
+    maps = [each for name, each in of_kind(manifests, "ConfigMap").items() if "-dashboard-" in name]
+
+    (rules,) = of_kind(manifests, "PrometheusRule").values()
+    assert groups
+    assert rules["spec"]["groups"] == groups
+    assert dashboards
+    assert {name: text.strip() for each in maps for name, text in each["data"].items()} == dashboards
+    assert {each["metadata"]["labels"]["dashboards"] for each in maps} == {"grafana"}
+
+
+@pytest.mark.parametrize("part", CHARTS)
+def test_labels_that_a_prometheus_selects_by_win_over_common_ones(part: str) -> None:
+    made = render(part, "monitoring", {"commonLabels": {"release": "fedward", "team": "research"}})
+    (monitor,) = of_kind(made, "ServiceMonitor").values()
+
+    assert monitor["metadata"]["labels"].items() >= {"release": "monitoring", "team": "research"}.items()
