@@ -32,8 +32,8 @@ from tests.kube.waiting import wait_until
 pytestmark = pytest.mark.cluster
 
 EVERY = [(part, case) for part in CHARTS for case in cases(part)]
-ELSEWHERE = ("Certificate", "TLSRoute", "CustomResourceDefinition")
-"""Kinds of cert-manager and of the Gateway API are not on this API server; our own are installed below."""
+ELSEWHERE = ("Certificate", "TLSRoute", "ServiceMonitor", "PodMonitor", "PrometheusRule", "CustomResourceDefinition")
+"""Kinds of cert-manager, the Gateway API and the Prometheus Operator are not on this API server; our own come below."""
 
 NAMESPACE = "fedward"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -121,6 +121,7 @@ def strict(with_kinds: Sequence[ControlPlane], _helm: None) -> ControlPlane:
     """A cluster with our kinds, and a namespace that lets in nothing but what is restricted."""
     plane = with_kinds[0]
     make(plane, "/api/v1/namespaces", {"metadata": {"name": NAMESPACE, "labels": RESTRICTED}})
+    make(plane, "/api/v1/namespaces", {"metadata": {"name": "monitoring"}})  # for dashboards
     for part in CHARTS:
         for each in render(part):
             if each["kind"] == "ServiceAccount":
