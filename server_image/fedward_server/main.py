@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.plan import Plan
 from fedward_protocol.server import Server
+from fedward_protocol.tracing.exporting import exporting
 from fedward_server import events
 from fedward_server.clock import SystemClock
 from fedward_server.job import Job
@@ -24,6 +26,7 @@ from fedward_server.models import Models
 from fedward_server.rounds.state import JobState, Phase, replay
 from fedward_server.service import Aggregator
 from fedward_server.spool import Spool
+from fedward_server.tracing import traced
 
 COMPLETED, UNHEARD, FAILED, STOPPED = 0, 1, 3, 143
 """Exit codes. After UNHEARD (a port is taken) another start may help; 143 is a shell's for what SIGTERM ended."""
@@ -81,11 +84,15 @@ async def _serve(chosen: argparse.Namespace) -> int:
         metrics.watch_job(job)
         metrics.watch_host(chosen.state, job.spool.nbytes, lambda: certificates.current().x509.not_valid_after_utc)
         server = Server(service.handler(), certificates, chosen.listen, require_client=True)
-        with probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates)):
-            await server.start()
-            _log.info("serving", extra={"job": job_name, "attempt": chosen.attempt, "listen": chosen.listen})
-            code = await _until_over(job, service, chosen.initial or chosen.state / "initial.safetensors", stopped)
-            await server.stop(_STOP_S)
+        with (
+            probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates)),
+            exporting("fedward-aggregator", os.environ) as sink,
+        ):
+            async with traced(job, sink):
+                await server.start()
+                _log.info("serving", extra={"job": job_name, "attempt": chosen.attempt, "listen": chosen.listen})
+                code = await _until_over(job, service, chosen.initial or chosen.state / "initial.safetensors", stopped)
+                await server.stop(_STOP_S)
     if code == FAILED and job.state.failure is not None:
         leave_word(f"{job.state.failure.reason}: {job.state.failure.message}")
     _log.info("stopped", extra={"state": job.state.phase.value, "exit": code})

@@ -28,6 +28,13 @@ def test_a_federation_runs_to_a_model_a_result_and_sound_audit_logs(tmp_path):
         assert verdict.records > 3
 
 
+def test_every_process_that_serves_stops_by_itself_in_the_end(tmp_path):
+    federate(tmp_path, overrides=("rounds.count=1",))
+    for process in ("aggregator", *(f"gateway-{site}" for site in SITES)):
+        last = (tmp_path / "out" / "logs" / f"{process}.log").read_text().splitlines()[-1]
+        assert " stopped" in last, f"{process} was killed: {last}"
+
+
 def test_filters_of_job_and_site_are_applied_and_reported(tmp_path):
     result = federate(tmp_path, overrides=("rounds.count=1", "privacy.filters=[{name: percentile, keep: 0.4}]"))
     assert result.state == "Completed"

@@ -61,7 +61,7 @@ async def run(
     finally:
         everything = [task for task in (making, aggregator, *gateways.values(), *trainers.values(), observing) if task]
         for task in everything:
-            task.cancel()
+            _stop(task)
         await asyncio.gather(*everything, return_exceptions=True)
 
 
@@ -87,7 +87,7 @@ async def _until_over(
         for site in plan.sites:
             if _finished(trainers[site]):
                 # Nobody is left to relay for; stopping it now overlaps with the aggregator's farewell.
-                gateways[site].cancel()
+                _stop(gateways[site])
         problems = {site: problem for site in plan.sites if (problem := _lost(site, gateways[site], trainers[site]))}
         if len(plan.sites) - len(problems) < plan.rounds.quorum and not aggregator.done():
             await asyncio.wait({aggregator}, timeout=_VERDICT_S)
@@ -130,6 +130,12 @@ def _finished(trainer: asyncio.Task[int]) -> bool:
 
 def _given_up(process: str, why: str, site: str | None = None) -> Problem:
     return Problem(reason=Reason.BACKOFF_LIMIT_EXCEEDED, detail=f"{why}; see logs/{process}.log", site=site)
+
+
+def _stop(task: asyncio.Future[Any]) -> None:
+    """Cancel a task, once: told a second time to stop a process, the supervisor kills it."""
+    if not (isinstance(task, asyncio.Task) and task.cancelling()):
+        task.cancel()
 
 
 def _task(work: Coroutine[None, None, int]) -> asyncio.Task[int]:

@@ -18,15 +18,22 @@ from fedward_node.gateway.randomness import Randomness
 from fedward_node.gateway.records import Audit, Records
 from fedward_node.gateway.releases import Releases
 from fedward_node.gateway.service import Gateway
+from fedward_node.gateway.site_rounds import SiteRounds
 from fedward_node.gateway.submission import Desk
 from fedward_node.gateway.upstream import Upstreams
 from fedward_protocol.certificate import CertificateFolder
+from fedward_protocol.tracing.spans import Sink
 
 
 def assemble(
-    state: Path, audit: Audit, certificates: CertificateFolder, operator_key: Ed25519PublicKey, metrics: Metrics
+    state: Path,
+    audit: Audit,
+    certificates: CertificateFolder,
+    operator_key: Ed25519PublicKey,
+    metrics: Metrics,
+    sink: Sink | None = None,
 ) -> Gateway:
-    """Put a gateway together from what is on disk in `state`.
+    """Put a gateway together from what is on disk in `state`; with a sink for spans it traces.
 
     Raises:
         RefusedError: the ledger cannot be read.
@@ -39,6 +46,7 @@ def assemble(
         releases=Releases(state / "releases", Randomness.kept(state / "noise.key"), metrics.filter_seconds.observe),
         layouts=Layouts(),
         metrics=metrics,
+        rounds=SiteRounds(sink, time.time),
     )
     for dataset in desk.ledger.datasets():
         # Until a job says at which δ the hospital keeps its books; by default they are the same.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from fedward_protocol import logs, probes, scraping
 from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.server import Server
+from fedward_protocol.tracing.exporting import exporting
 
 STOP_S = 2.0
 """How long calls may go on after SIGTERM; trainers repeat what is cut off."""
@@ -60,8 +62,8 @@ async def _serve(chosen: argparse.Namespace) -> None:
     metrics = Metrics(certificate.identity.name)
     metrics.watch_volumes(folders)
     metrics.watch_certificate(lambda: certificates.current().x509.not_valid_after_utc)
-    with AuditLog(chosen.audit, origin) as audit:
-        gateway = assemble(chosen.state, audit, certificates, key, metrics)
+    with AuditLog(chosen.audit, origin) as audit, exporting("fedward-gateway", os.environ) as sink:
+        gateway = assemble(chosen.state, audit, certificates, key, metrics, sink)
         server = Server(gateway.handler(), certificates, chosen.listen, require_client=False)
 
         def look() -> str | None:

@@ -14,6 +14,7 @@ from fedward_node.gateway.metrics import JobSeries, Metrics
 from fedward_node.gateway.orders import check_speaks_for
 from fedward_node.gateway.plans import Plans
 from fedward_node.gateway.records import Records
+from fedward_node.gateway.site_rounds import SiteRounds
 from fedward_node.gateway.upstream import Upstream
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
@@ -36,12 +37,19 @@ class Attendance:
     """
 
     def __init__(
-        self, order: WorkOrder, plans: Plans, records: Records, metrics: Metrics, clock: Callable[[], float]
+        self,
+        order: WorkOrder,
+        plans: Plans,
+        records: Records,
+        metrics: Metrics,
+        rounds: SiteRounds,
+        clock: Callable[[], float],
     ) -> None:
         self._order = order
         self._plans = plans
         self._records = records
         self._series = metrics.of(order.job)
+        self._rounds = rounds
         self._clock = clock
         self._asked: bytes | None = None
         self._stage = ""
@@ -110,12 +118,20 @@ class Attendance:
     def _note(self, message: pb.HubMessage) -> None:
         """Remember what the hub has asked for."""
         match message.WhichOneof("body"):
-            case "train" if message.train.evaluate:
-                self._asked = message.train.model.digest
+            case "train":
+                self._rounds.instructed(self._order, message.train)
+                if message.train.evaluate:
+                    self._asked = message.train.model.digest
             case "evaluate":
+                self._rounds.superseded(self._order)
                 self._asked = message.evaluate.model.digest
+            case "wait":
+                self._rounds.superseded(self._order)
             case "finish":
                 self.is_finished = True
+                self._rounds.superseded(self._order)
+            case "abort":
+                self._rounds.ended(self._order, message.abort.reason)
             case _:
                 pass
 
@@ -132,6 +148,7 @@ class Attendance:
                 failure = outgoing.failure(message.failure)
                 # Its words may name files or patients: they stay in the trainer's own log.
                 _log.error("the trainer cannot take part; its log says more", extra={"reason": failure.reason})
+                self._rounds.ended(self._order, failure.reason)
                 await self._records.write("failure", self._order, reason=failure.reason)
                 return pb.SiteMessage(failure=failure)
             case _:
@@ -140,6 +157,7 @@ class Attendance:
     def _progress(self, message: pb.Progress) -> pb.SiteMessage | None:
         progress, now = outgoing.progress(message, self._order.exports), self._clock()
         self._series.trainer.progressed(message)
+        self._rounds.progressed(self._order, progress)
         if progress.stage == self._stage and now - self._progress_at < PROGRESS_EVERY_S:
             return None
         self._stage, self._progress_at = progress.stage, now

@@ -89,7 +89,8 @@ class Gateway:
         """Relay a trainer's presence until the hub ends it or the order expires."""
         async with self._answering(context, "Attend") as order:
             self._desk.metrics.show_budget(order)
-            attendance = Attendance(order, self._plans, self._desk.records, self._desk.metrics, self._clock)
+            desk = self._desk
+            attendance = Attendance(order, self._plans, desk.records, desk.metrics, desk.rounds, self._clock)
             async with self._upstreams.to(order) as upstream:
                 try:
                     async with asyncio.timeout(self._orders.seconds_left(order)):

@@ -19,6 +19,7 @@ from fedward_node.gateway.metrics import Metrics
 from fedward_node.gateway.orders import check_speaks_for
 from fedward_node.gateway.records import Records
 from fedward_node.gateway.releases import Ready, Releases, Source
+from fedward_node.gateway.site_rounds import SiteRounds, Submitting
 from fedward_node.gateway.upstream import Upstream
 from fedward_node.sending import UpdateCall, answer_while, send_header, send_update
 from fedward_protocol.plan import Plan
@@ -40,6 +41,7 @@ class Desk:
     releases: Releases
     layouts: Layouts
     metrics: Metrics
+    rounds: SiteRounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,18 @@ class Submission:
             raise RefusedError(Reason.MALFORMED, "the first message of the stream is not a header")
         check_speaks_for(self.order, part.header.job, part.header.site)
         header = outgoing.header(part.header)
+        with self.desk.rounds.submitting(self.order, header) as submitting:
+            reply = await self._bring_out(header, submitting)
+            submitting.answered(reply)
+        return reply
+
+    async def _bring_out(self, header: pb.UpdateHeader, submitting: Submitting) -> pb.UpdateReply:
         chain = (*self.plan.privacy.filters, *self.order.floor)
-        if chain:
-            encoding = self.plan.transport.encoding
-            source = Source(self.order.job.uid, self.order.attempt, header.round, header.digest, chain, encoding)
-            return await self._send_filtered(header, source)
-        return await self._pass_on(header)
+        if not chain:
+            return await self._pass_on(header)
+        encoding = self.plan.transport.encoding
+        source = Source(self.order.job.uid, self.order.attempt, header.round, header.digest, chain, encoding)
+        return await self._send_filtered(header, source, submitting)
 
     # ------------------------------------------------------------ without filters
 
@@ -113,13 +121,17 @@ class Submission:
 
     # ------------------------------------------------------------ with filters
 
-    async def _send_filtered(self, raw: pb.UpdateHeader, source: Source) -> pb.UpdateReply:
+    async def _send_filtered(self, raw: pb.UpdateHeader, source: Source, submitting: Submitting) -> pb.UpdateReply:
         """Filter the update, unless that was done before, and send what came out."""
         releases = self.desk.releases
         receipt = releases.receipt(source)
         if receipt is not None:
             return pb.UpdateReply(receipt=receipt)
-        ready = releases.find(source) or await self._filter(raw, source)
+        ready = releases.find(source)
+        if ready is None:
+            ready = await self._filter(raw, source)
+            self.desk.rounds.filtered(self.order, raw.round, submitting, ready.seconds)
+        submitting.nbytes = ready.nbytes
         spent = await self._charge(raw, bytes.fromhex(ready.digest), ready.cost)
         header = _released(raw, ready, spent)
         await self._let_out(header)
@@ -160,6 +172,7 @@ class Submission:
     async def _let_out(self, header: pb.UpdateHeader) -> None:
         """Write down that the whole update is about to have left, and count it."""
         await self._record("update", header)
+        self.desk.rounds.let_out(self.order, header.round)
         filters = list(header.release.filters)
         _log.info("update let out", extra={"round": header.round, "nbytes": header.nbytes, "filters": filters})
         series = self.desk.metrics.of(self.order.job)
