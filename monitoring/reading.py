@@ -61,6 +61,15 @@ class Dashboard:
     variables: Mapping[str, str]
     panels: Sequence[Shown]
 
+    def panel(self, title: str) -> Shown:
+        """Find a panel, not a row, by its title.
+
+        Raises:
+            KeyError: there is none.
+        """
+        found = {panel.title: panel for panel in self.panels if panel.kind != "row"}
+        return found[title]
+
 
 def read(path: Path) -> Dashboard:
     """Read a dashboard from its file."""

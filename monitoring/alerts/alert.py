@@ -58,6 +58,15 @@ class Alert:
         }
 
 
+def newly(counter: str, labels: str) -> str:
+    """Say in PromQL that a counter has risen by three or more within six hours.
+
+    Not by `increase`, which does not see a series begin at 1; and not within minutes, as a round can last for hours.
+    """
+    total = f"sum by ({labels}) ({counter})"
+    return f"{total} - (sum by ({labels}) ({counter} offset 6h)\n  or {total} * 0) >= 3"
+
+
 def rule_file(group: str, alerts: Iterable[Alert]) -> str:
     """Write a rule file with one group."""
     document = {"groups": [{"name": group, "rules": [alert.rule() for alert in alerts]}]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitoring.alerts.alert import Alert
+from monitoring.alerts.alert import Alert, newly
 
 _JOB = "on (job_namespace, job_name)"
 _WHICH = "{{ $labels.job_namespace }}/{{ $labels.job_name }}"
@@ -28,6 +28,15 @@ SITES = (
         f"{{{{ $labels.site }}}} has left the job {_WHICH}",
         "No trainer of the site has attended the job for five minutes. Rounds close without it once their "
         "deadline has passed.",
+    ),
+    Alert(
+        "FedwardSiteNotCounted",
+        f"fedward_aggregator_site_round_lag >= 3\n  and on (job_namespace, job_name, site) "
+        f'fedward_aggregator_site_connected == 1\n  and {_JOB} fedward_aggregator_state{{state=~"{_UNDER_WAY}"}} == 1',
+        0,
+        "warning",
+        f"Nothing of {{{{ $labels.site }}}} has counted in {_WHICH} for {{{{ $value }}}} rounds",
+        "The site attends, and its updates come too late, are refused, or are kept back by its own gateway.",
     ),
     Alert(
         "FedwardQuorumAtRisk",
@@ -73,11 +82,11 @@ JOBS = (
     ),
     Alert(
         "FedwardRefusalsRising",
-        "sum by (job_namespace, job_name, site, reason) (increase(fedward_aggregator_refusals_total[15m])) > 5",
+        newly("fedward_aggregator_refusals_total", "job_namespace, job_name, site, reason"),
         0,
         "warning",
         f"{{{{ $labels.site }}}} is refused again and again in {_WHICH}: {{{{ $labels.reason }}}}",
-        "More than five refusals for one reason within 15 minutes. What a site sends in vain, it trains in vain.",
+        "Refused {{ $value }} times within six hours. What a site sends in vain, it trains in vain.",
     ),
     Alert(
         "FedwardDiceFalling",

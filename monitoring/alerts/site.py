@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitoring.alerts.alert import Alert
+from monitoring.alerts.alert import Alert, newly
 
 _JOB = "on (job_namespace, job_name, site)"
 _WHICH = "{{ $labels.job_namespace }}/{{ $labels.job_name }}"
@@ -38,11 +38,11 @@ ALERTS = (
     ),
     Alert(
         "FedwardGatewayRefusalsRising",
-        "sum by (job_namespace, job_name, site, reason) (increase(fedward_gateway_refusals_total[15m])) > 5",
+        newly("fedward_gateway_refusals_total", "job_namespace, job_name, site, reason"),
         0,
         "warning",
-        "The gateway refuses again and again: {{ $labels.reason }}",
-        "More than five refusals for one reason within 15 minutes. The audit log names the job and what was refused.",
+        "The gateway, or the hub, refuses again and again: {{ $labels.reason }}",
+        "Refused {{ $value }} times within six hours. The audit log names the job and what was refused.",
     ),
     Alert(
         "FedwardBudgetNearlySpent",

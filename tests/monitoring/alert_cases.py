@@ -38,10 +38,9 @@ def vanishes(value: float) -> str:
     return f"{value}x{FAULT_MINUTE - 1} stale"
 
 
-def climbs(by: float, minutes: int) -> str:
-    """A counter that rises each minute from the fault on, for some minutes."""
-    top = by * minutes
-    return f"0x{FAULT_MINUTE - 1} 0+{by}x{minutes} {top}x{_AFTER}"
+def climbs(to: int) -> str:
+    """A counter that comes into being and rises by one a minute, up to the fault."""
+    return f"_x{FAULT_MINUTE - to + 1} 1+1x{to - 1} {to}x{_AFTER}"
 
 
 def state(name: str, numbers: str) -> Series:
@@ -75,6 +74,16 @@ HUB_CASES = (
         OF_JOB | NORTH,
     ),
     Case(
+        "FedwardSiteNotCounted",
+        {
+            f'fedward_aggregator_site_round_lag{{{JOB},site="north"}}': step(2, 3),
+            f'fedward_aggregator_site_connected{{{JOB},site="north"}}': steady(1),
+            **state("Training", steady(1)),
+        },
+        OF_JOB | NORTH,
+        "3",
+    ),
+    Case(
         "FedwardQuorumAtRisk",
         {
             f'fedward_aggregator_site_connected{{{JOB},site="north"}}': step(1, 0),
@@ -103,8 +112,9 @@ HUB_CASES = (
     Case("FedwardJobFailed", {f'fedward_operator_job_state{{{JOB},state="Failed"}}': appears(1)}, OF_JOB),
     Case(
         "FedwardRefusalsRising",
-        {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(6, 5)},
+        {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(3)},
         OF_JOB | NORTH | {"reason": "Malformed"},
+        "3",
     ),
     Case(
         "FedwardDiceFalling",
@@ -195,8 +205,9 @@ SITE_CASES = (
     ),
     Case(
         "FedwardGatewayRefusalsRising",
-        {f'fedward_gateway_refusals_total{{{JOB},reason="PlanMismatch",site="north"}}': climbs(6, 5)},
+        {f'fedward_gateway_refusals_total{{{JOB},reason="PlanMismatch",site="north"}}': climbs(3)},
         OF_JOB | NORTH | {"reason": "PlanMismatch"},
+        "3",
     ),
     Case(
         "FedwardBudgetNearlySpent",
@@ -258,6 +269,14 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardSiteLost",
         {f'fedward_aggregator_site_connected{{{JOB},site="north"}}': step(1, 0), **state("Completed", steady(1))},
     ),
+    "a site that is gone is not told of twice": (
+        "FedwardSiteNotCounted",
+        {
+            f'fedward_aggregator_site_round_lag{{{JOB},site="north"}}': steady(3),
+            f'fedward_aggregator_site_connected{{{JOB},site="north"}}': steady(0),
+            **state("Training", steady(1)),
+        },
+    ),
     "a job that has just begun waits for its sites": (
         "FedwardQuorumAtRisk",
         {
@@ -275,9 +294,9 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardJobFailingRepeatedly",
         {f"fedward_operator_job_attempt{{{JOB}}}": f"0x{FAULT_MINUTE - 2} 1 2x{_AFTER}"},
     ),
-    "five refusals may happen": (
+    "two refusals may happen": (
         "FedwardRefusalsRising",
-        {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(1, 4)},
+        {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(2)},
     ),
     "every model is bad at first": (
         "FedwardSiteDiverging",

@@ -86,6 +86,8 @@ class Federation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for name in self.processes():
+            self.thaw(name)  # a frozen process would have to be killed in the end
         self._run.send_signal(signal.SIGINT)
         self._run.wait(60)
 
@@ -117,6 +119,10 @@ class Federation:
     def spoil(self, fault: str) -> None:
         """Let a site's trainer do badly from now on: `spoil-west`, `forget-west`."""
         (self._faults / fault).touch()
+
+    def mend(self, fault: str) -> None:
+        """Let it do well again."""
+        (self._faults / fault).unlink()
 
     def _commands(self) -> list[tuple[int, list[str]]]:
         found = []

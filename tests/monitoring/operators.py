@@ -40,6 +40,10 @@ class Operators:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Serve no more."""
         self._stack.close()
 
     def _serve(self, metrics: Metrics) -> str:

@@ -1,6 +1,6 @@
 """The toy trainer with a score for each region: all sites get better, and "west" is served worst.
 
-In the folder $FAULTS, a file `spoil-west` makes it send no numbers; with `forget-west`, no model is of use there.
+In the folder $FAULTS, a file `spoil-west` makes it count cases that it does not have; `forget-west`, score nothing.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import math
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import toy_trainer
 
 from fedward_node.trainer.algorithm import Control, LocalResult, MeanMetric
-from fedward_protocol.tensors.file import read_tensors, write_tensors
 
 REGIONS = {"dice": 0.0, "dice_et": -0.06, "dice_tc": -0.02, "dice_wt": 0.07}
 """How each region's score differs from the mean."""
@@ -50,8 +49,7 @@ class Scored(toy_trainer.Arithmetic):
             threading.Event().wait(_STEP_S)
         result = super().train(model, round_number, out, control)
         if (self._faults / f"spoil-{self._name}").exists():
-            weights = {name: np.full_like(values, np.nan) for name, values in read_tensors(out).items()}
-            write_tensors(out, weights)
+            return replace(result, samples=10 * toy_trainer.CASES)
         return result
 
 

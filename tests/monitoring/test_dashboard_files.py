@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from monitoring import files
 from monitoring.dashboards.page import Row, page
 from monitoring.panels import Frame, Query, figure

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from monitoring.client import Series
 from monitoring.reading import Dashboard, read
 from tests.monitoring.federation import SITES
 from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
@@ -70,16 +71,14 @@ def test_every_panel_has_something_to_show(observed: Observed, name: str) -> Non
 
 @pytest.mark.parametrize(("name", "title"), [(name, title) for name, titles in PER_SITE.items() for title in titles])
 def test_what_is_shown_by_site_is_shown_of_each_site_once(observed: Observed, name: str, title: str) -> None:
-    (panel,) = [panel for panel in DASHBOARDS[name].panels if panel.title == title]
-    for target in panel.targets:
+    for target in DASHBOARDS[name].panel(title).targets:
         sites = [series.labels["site"] for series in observed.ask(target.filled(VARIABLES))]
         assert sorted(sites) == sorted(SITES)
 
 
 def test_the_worst_served_site_and_the_regions_are_told_apart(observed: Observed) -> None:
-    def asked(title: str) -> list:
-        (panel,) = [panel for panel in DASHBOARDS["job"].panels if panel.title == title]
-        return observed.ask(panel.targets[0].filled(VARIABLES))
+    def asked(title: str) -> list[Series]:
+        return observed.ask(DASHBOARDS["job"].panel(title).targets[0].filled(VARIABLES))
 
     assert [series.labels["site"] for series in asked("Served worst")] == ["west"]
     assert {series.labels["metric"] for series in asked("Dice by region")} == {"dice", "dice_et", "dice_tc", "dice_wt"}

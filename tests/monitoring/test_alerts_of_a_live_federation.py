@@ -1,0 +1,131 @@
+"""What goes wrong in a live federation is told by its alert, and the dashboards show it; here without the patience."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from monitoring.reading import read
+from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
+
+pytestmark = [pytest.mark.process, pytest.mark.thorough, pytest.mark.timeout(300), needs_prometheus]
+
+CHARTS = Path(__file__).resolve().parents[2] / "charts"
+FEDERATION, JOB, SITE = (
+    read(CHARTS / path)
+    for path in (
+        "fedward-hub/dashboards/federation.json",
+        "fedward-hub/dashboards/job.json",
+        "fedward-site/dashboards/site.json",
+    )
+)
+DAY = 86400
+MANY_ROUNDS = 350.0
+"""The ε that some forty rounds spend."""
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    """One for all tests, as it takes a while to start: each mends what it has broken."""
+    settings = ("rounds.deadline=4s", "rounds.grace=0s")
+    with observe(tmp_path_factory.mktemp("troubled"), *settings, budgets={"south": MANY_ROUNDS}) as made:
+        made.wait_for("fedward_aggregator_round > 2")
+        yield made
+
+
+def attending(observed: Observed) -> float:
+    """How many sites the job's dashboard says attend."""
+    return observed.ask(JOB.panel("Sites attending").targets[0].filled(VARIABLES))[0].value
+
+
+def test_hospitals_that_are_lost_are_told_of_until_they_are_back(observed: Observed) -> None:
+    before = attending(observed)
+    lost = ("trainer-east", "trainer-north")
+    for trainer in lost:
+        observed.federation.freeze(trainer)
+    observed.wait_for_alert("FedwardSiteLost")
+    observed.wait_for_alert("FedwardQuorumAtRisk")
+    observed.wait_for_alert("FedwardRoundStuck")
+    assert attending(observed) == before - len(lost)
+    shown = observed.ask(FEDERATION.panel("What is wrong").targets[0].filled(VARIABLES))
+    assert {"FedwardSiteLost", "FedwardQuorumAtRisk"} <= {series.labels["alertname"] for series in shown}
+
+    for trainer in lost:
+        observed.federation.thaw(trainer)
+    observed.prometheus.wait(
+        lambda: not observed.client.firing() & {"FedwardQuorumAtRisk", "FedwardRoundStuck"},
+        60,
+        "the sites are back, and it is still told that they are lost",
+    )
+
+
+def test_a_hospital_whose_updates_are_refused_is_told_of(observed: Observed) -> None:
+    observed.federation.spoil("spoil-west")
+    observed.wait_for_alert("FedwardRefusalsRising")
+    observed.wait_for_alert("FedwardGatewayRefusalsRising")
+    observed.wait_for_alert("FedwardSiteNotCounted")
+    observed.federation.mend("spoil-west")
+    refused = {
+        (series.labels["site"], series.labels["reason"]): series.value
+        for series in observed.ask(JOB.panel("Refusals").targets[0].filled(VARIABLES))
+    }
+    assert refused["west", "BadSampleCount"] >= 3
+
+
+def test_a_model_that_gets_worse_is_told_of(observed: Observed) -> None:
+    observed.wait_for('fedward_aggregator_metric{metric="dice"} > 0.3 and on () fedward_aggregator_round >= 5')
+    for site in ("east", "north"):
+        observed.federation.spoil(f"forget-{site}")
+    observed.wait_for_alert("FedwardDiceFalling")
+    observed.wait_for_alert("FedwardSiteDiverging")
+    for site in ("east", "north"):
+        observed.federation.mend(f"forget-{site}")
+
+
+def test_a_budget_that_is_nearly_spent_is_told_of(observed: Observed) -> None:
+    observed.wait_for_alert("FedwardBudgetNearlySpent", 120)
+    spent = observed.ask(SITE.panel("Share of the budget spent").targets[0].filled(VARIABLES | {"site": "south"}))
+    assert spent[0].value > 0.9
+
+
+def test_an_aggregator_that_hangs_is_told_of_at_both_ends(observed: Observed) -> None:
+    observed.federation.freeze("aggregator")
+    observed.wait_for_alert("FedwardAggregatorMissing")
+    observed.wait_for_alert("FedwardGatewayCutOff")
+    observed.federation.thaw("aggregator")
+
+
+def test_what_the_operators_say_is_told(observed: Observed) -> None:
+    operators = observed.operators
+    operators.is_heard["north"] = False
+    operators.queue_age_s, operators.leads = 400.0, False
+    operators.hub_is_reached = operators.policy_holds = False
+    operators.authority_ends = operators.membership_ends = time.time() + DAY
+    for attempt in (2, 3, 4):
+        operators.attempt = attempt
+        observed.wait_for(f"fedward_operator_job_attempt == {attempt}")
+    operators.job_state = "Failed"
+    for alert in (
+        "FedwardSiteOffline",
+        "FedwardHubOperatorStuck",
+        "FedwardHubOperatorLeaderless",
+        "FedwardHubUnreachable",
+        "FedwardPolicyNotReady",
+        "FedwardAuthorityExpiring",
+        "FedwardMembershipExpiring",
+        "FedwardJobFailingRepeatedly",
+        "FedwardJobFailed",
+    ):
+        observed.wait_for_alert(alert)
+
+
+def test_gateways_and_operators_that_are_not_scraped_are_missed(observed: Observed) -> None:
+    # The last of these tests: the operators do not come back.
+    for name in observed.federation.addresses():
+        if name.startswith("gateway-"):
+            observed.federation.freeze(name)
+    observed.operators.close()
+    for alert in ("FedwardGatewayMissing", "FedwardHubOperatorMissing", "FedwardSiteOperatorMissing"):
+        observed.wait_for_alert(alert)
