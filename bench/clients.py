@@ -101,7 +101,7 @@ async def _take_part(chosen: argparse.Namespace) -> None:
     options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", server))
     async with grpc.aio.secure_channel(chosen.address, tls.channel_credentials(trust), options=options) as channel:
         stub: FederationAsyncStub = FederationStub(channel)
-        session = Session(lambda: stub.Attend(metadata=metadata), hello, jittered(random.random))
+        session = Session(lambda: stub.Attend(metadata=metadata), hello, lambda _: pb.Vitals(), jittered(random.random))
         transfer = Transfer(lambda: channel, lambda: metadata, plan.transport.compression)
         attending = asyncio.create_task(session.run())
         following = asyncio.create_task(Site(job, chosen.site, transfer, session, chosen.update).run(chosen.state))

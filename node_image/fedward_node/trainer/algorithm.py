@@ -41,6 +41,23 @@ class LocalResult:
     train_loss: float
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of training.
+
+    Attributes:
+        cases: training cases worked through; not whole where a step takes crops of several.
+        seconds: that it took, since the step before ended.
+        waited_s: of these, until its data were there.
+        amp_scale: factor on the loss in mixed precision; None where nothing is scaled.
+    """
+
+    cases: float
+    seconds: float
+    waited_s: float
+    amp_scale: float | None = None
+
+
 class Superseded(Exception):  # noqa: N818 - it is an answer to an instruction, not an error
     """The hub has asked for something else; what was running stopped early and left no result."""
 
@@ -50,6 +67,9 @@ class Control(Protocol):
 
     def progress(self, stage: str, fraction: float, loss: float = math.nan) -> None:
         """Say how far the stage ("evaluate", "train") has come, 0 to 1, and the last step's loss."""
+
+    def stepped(self, step: Step) -> None:
+        """Say what a step of training took; one that is not told of is only not shown."""
 
     def superseded(self) -> bool:
         """Tell whether the work is no longer wanted; then stop at the next step by raising `Superseded`."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 
 import torch
 
 from fedward_node.trainer.algorithm import Algorithm
-from fedward_node.trainer.compute import available_threads
+from fedward_node.trainer.compute import available_threads, lent_gpu
 from fedward_protocol.plan import Plan
+
+_log = logging.getLogger(__name__)
 
 
 def build(plan: Plan, data: Path, state: Path, site: str) -> Algorithm:
@@ -39,9 +43,25 @@ def prepare_device() -> tuple[torch.device, int]:
         The device, and how many threads to use.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    lent = lent_gpu(os.environ, os.path.exists)
+    if device.type == "cpu" and lent is not None:
+        _log.error(
+            "a GPU was lent (%s), but PyTorch sees none, so training runs on the CPU, many times slower; check the "
+            "policy's gpus.runtimeClassName, and that the node's driver is new enough for CUDA %s",
+            lent,
+            torch.version.cuda or "(this PyTorch has none: the image is built for CPUs)",
+        )
     threads = available_threads()
     torch.set_num_threads(threads)
     # Some 3D operations have no deterministic form on a GPU; there a warning must do.
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     torch.backends.cudnn.benchmark = False
     return device, threads
+
+
+def gpu_uuid() -> str | None:
+    """Give the UUID of the GPU that is computed on, the first one that PyTorch sees; None where it sees none."""
+    if not torch.cuda.is_available():
+        return None
+    found: object = getattr(torch.cuda.get_device_properties(0), "uuid", None)
+    return None if found is None else str(found)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fedward_node.trainer import weights
-from fedward_node.trainer.algorithm import MeanMetric
+from fedward_node.trainer.algorithm import MeanMetric, Step
 from fedward_node.trainer.algorithms import prepare_device
 from fedward_node.trainer.data.dataset import Dataset, open_dataset
 from fedward_node.trainer.initialise import initialise
@@ -32,6 +32,9 @@ class Undisturbed:
 
     def progress(self, stage: str, fraction: float, loss: float = math.nan) -> None:
         """Pass over it; epochs are logged instead."""
+
+    def stepped(self, step: Step) -> None:
+        """Pass over it."""
 
     def superseded(self) -> bool:
         """Say no."""
@@ -75,7 +78,7 @@ def baseline(plan: Plan, data: Mapping[str, Path], evaluate_on: Mapping[str, Pat
     curve, seconds = [], 0.0
     for epoch in range(epochs):
         started = time.monotonic()
-        done = trainee.epoch(pooled, seed_of(plan.seed, "baseline", *sorted(data), epoch), lambda _step, _loss: None)
+        done = trainee.epoch(pooled, seed_of(plan.seed, "baseline", *sorted(data), epoch), lambda _: None)
         seconds += time.monotonic() - started
         if (epoch + 1) % plan.training.local_epochs == 0 or epoch + 1 == epochs:
             sites = judge()

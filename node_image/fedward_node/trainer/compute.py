@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/kfd")
+"""What a process with a GPU of NVIDIA's or AMD's finds."""
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -27,6 +30,19 @@ def thread_count(environment: Mapping[str, str], cores: int, quota: str) -> int:
     if limit.isdigit() and period.isdigit():
         return max(1, min(cores, int(limit) // int(period)))
     return max(1, cores)
+
+
+def lent_gpu(environment: Mapping[str, str], exists: Callable[[str], bool]) -> str | None:
+    """Say by what a process can tell that it was lent a GPU; None where nothing points to one.
+
+    Args:
+        environment: the device plugin of NVIDIA names the GPUs in it; an image may ask for all, which lends none.
+        exists: tells whether there is a file.
+    """
+    named = environment.get("NVIDIA_VISIBLE_DEVICES", "")
+    if named not in ("", "void", "none", "all"):
+        return f"NVIDIA_VISIBLE_DEVICES={named}"
+    return next((node for node in _DRIVERS if exists(node)), None)
 
 
 def available_threads() -> int:

@@ -16,13 +16,14 @@ from typing import TypeVar
 
 import grpc
 
-from fedward_node.trainer.algorithm import Algorithm, LocalResult, Superseded
+from fedward_node.trainer.algorithm import Algorithm, LocalResult, Step, Superseded
 from fedward_node.trainer.backoff import Backoff
 from fedward_node.trainer.difference import encode_difference
 from fedward_node.trainer.session import Instruction, Session
 from fedward_node.trainer.state import State
 from fedward_node.trainer.transfer import Transfer
 from fedward_node.trainer.verdict import Judge, Verdict, judge
+from fedward_node.trainer.vitals import Meter
 from fedward_protocol import logs, refusals
 from fedward_protocol.plan import Encoding
 from fedward_protocol.reasons import Reason, RefusedError
@@ -69,16 +70,21 @@ class Part:
 class Work:
     """One instruction being followed; the algorithm's `Control`."""
 
-    def __init__(self, round_number: int, report: Callable[[pb.Progress], None]) -> None:
+    def __init__(self, round_number: int, report: Callable[[pb.Progress], None], meter: Meter) -> None:
         self.stop = threading.Event()
         self._round = round_number
         self._report = report
+        self._meter = meter
         self._loop = asyncio.get_running_loop()
 
     def progress(self, stage: str, fraction: float, loss: float = math.nan) -> None:
         """Report from any thread how far a stage has come."""
         progress = pb.Progress(round=self._round, stage=stage, fraction=fraction, loss=loss)
         self._loop.call_soon_threadsafe(self._report, progress)
+
+    def stepped(self, step: Step) -> None:
+        """Count a step of training."""
+        self._meter.stepped(step)
 
     def superseded(self) -> bool:
         """Tell whether the instruction has been superseded."""
@@ -96,6 +102,7 @@ class Loop:
         session: Session,
         transfer: Transfer,
         worker: Worker,
+        meter: Meter,
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -107,6 +114,7 @@ class Loop:
         self._session = session
         self._transfer = transfer
         self._worker = worker
+        self._meter = meter
         self._backoff = backoff
         self._sleep = sleep
         self._clock = clock
@@ -149,18 +157,21 @@ class Loop:
         try:
             match instruction:
                 case pb.Train():
-                    await self._train(instruction, Work(instruction.round, self._session.report))
+                    await self._train(instruction, self._work(instruction.round))
                 case pb.Evaluate():
-                    work = Work(instruction.model.round, self._session.report)
+                    work = self._work(instruction.model.round)
                     model, _ = await self._fetch(instruction.model, work)
                     self._session.tell(await self._evaluate(instruction.model, model, work))
                 case _:
                     _log.debug("waiting")
-                    Work(0, self._session.report).progress("wait", 0.0)
+                    self._work(0).progress("wait", 0.0)
         except RefusedError as refused:
             if judge(refused.reason) is Verdict.LEAVE:
                 raise
             _log.warning("this instruction is lost: %s", refused, extra={"reason": refused.reason.value})
+
+    def _work(self, round_number: int) -> Work:
+        return Work(round_number, self._session.report, self._meter)
 
     async def _train(self, order: pb.Train, work: Work) -> None:
         logs.about(round=order.round)

@@ -14,6 +14,7 @@ from typing import get_args
 
 from fedward_node.trainer.algorithm import Algorithm
 from fedward_node.trainer.run import Assignment, take_part
+from fedward_node.trainer.vitals import Reading
 from fedward_protocol import logs, work_order
 from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.plan import Data, Plan
@@ -58,11 +59,12 @@ def _carry_out(chosen: argparse.Namespace, plan: Plan) -> int:
             write_examples(plan, chosen.model, chosen.data, chosen.out, chosen.count)
             return 0
         case _:
-            from fedward_node.trainer.algorithms import build
+            from fedward_node.trainer.algorithms import build, gpu_uuid
+            from fedward_node.trainer.gpu import Gpu
 
             site = work_order.read(chosen.work_order.read_bytes()).site
             assignment = Assignment(plan, chosen.work_order, chosen.state, chosen.gateway, chosen.gateway_ca)
-            return run(assignment, build(plan, chosen.data, chosen.state, site))
+            return run(assignment, build(plan, chosen.data, chosen.state, site), Gpu(gpu_uuid()).read)
 
 
 def _inspect(chosen: argparse.Namespace) -> int:
@@ -74,9 +76,9 @@ def _inspect(chosen: argparse.Namespace) -> int:
     return EXIT_REFUSED if found.obstacle else 0
 
 
-def run(assignment: Assignment, algorithm: Algorithm) -> int:
+def run(assignment: Assignment, algorithm: Algorithm, gpu: Callable[[], Reading] = Reading) -> int:
     """Take part in a job with any algorithm, until it is finished or SIGTERM comes; return the exit code."""
-    return _unless_refused(lambda: asyncio.run(_until_stopped(assignment, algorithm)))
+    return _unless_refused(lambda: asyncio.run(_until_stopped(assignment, algorithm, gpu)))
 
 
 def _unless_refused(work: Callable[[], int]) -> int:
@@ -87,8 +89,8 @@ def _unless_refused(work: Callable[[], int]) -> int:
         return EXIT_REFUSED
 
 
-async def _until_stopped(assignment: Assignment, algorithm: Algorithm) -> int:
-    part = asyncio.create_task(take_part(assignment, algorithm))
+async def _until_stopped(assignment: Assignment, algorithm: Algorithm, gpu: Callable[[], Reading]) -> int:
+    part = asyncio.create_task(take_part(assignment, algorithm, gpu=gpu))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, part.cancel)
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, part.cancel)
     with contextlib.suppress(asyncio.CancelledError):

@@ -19,6 +19,7 @@ from fedward_node.trainer.order import OrderFile
 from fedward_node.trainer.session import SILENCE_S, AttendCall, Session
 from fedward_node.trainer.state import State
 from fedward_node.trainer.transfer import Transfer
+from fedward_node.trainer.vitals import Meter, Reading
 from fedward_node.trainer.way import Way
 from fedward_protocol import logs, work_order
 from fedward_protocol.identity import gateway_name
@@ -65,8 +66,16 @@ class Pace:
     silence_s: float = SILENCE_S
 
 
-async def take_part(assignment: Assignment, algorithm: Algorithm, pace: Pace | None = None) -> None:
+async def take_part(
+    assignment: Assignment, algorithm: Algorithm, pace: Pace | None = None, gpu: Callable[[], Reading] = Reading
+) -> None:
     """Take part in the job until it is finished.
+
+    Args:
+        assignment: which job.
+        algorithm: what trains.
+        pace: how to wait.
+        gpu: reads the GPU that the algorithm computes on; as it stands there is none to read.
 
     Raises:
         RefusedError: the site cannot take part (any further); the hub was told so where it did not say it itself.
@@ -77,7 +86,7 @@ async def take_part(assignment: Assignment, algorithm: Algorithm, pace: Pace | N
     worker = Worker()
     try:
         async with Way(assignment.gateway, name, assignment.gateway_ca) as way:
-            await _take_part(assignment, order, algorithm, pace or Pace(), way, worker)
+            await _take_part(assignment, order, algorithm, pace or Pace(), way, worker, Meter(gpu))
     finally:
         worker.close()
 
@@ -89,6 +98,7 @@ async def _take_part(
     pace: Pace,
     way: Way,
     worker: Worker,
+    meter: Meter,
 ) -> None:
     plan, job = assignment.plan, pb.JobRef(uid=order.job.uid, attempt=order.attempt)
 
@@ -100,7 +110,7 @@ async def _take_part(
             stub: FederationAsyncStub = FederationStub(way.channel())
             return stub.Attend(metadata=order_file.show())
 
-        return Session(attend, hello, pace.backoff, pace.sleep, pace.silence_s, order_file.judge)
+        return Session(attend, hello, meter.read, pace.backoff, pace.sleep, pace.silence_s, order_file.judge)
 
     try:
         cases = await worker.run(algorithm.open, _never())
@@ -117,6 +127,7 @@ async def _take_part(
         attending,
         Transfer(way.channel, order_file.show, plan.transport.compression),
         worker,
+        meter,
         pace.backoff,
         pace.sleep,
         judge_transfer=order_file.judge,

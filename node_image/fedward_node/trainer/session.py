@@ -33,6 +33,7 @@ class Session:
     Args:
         attend: starts a call; it is asked again at each reconnection, so it may show a renewed work order.
         hello: the first message of each stream.
+        vitals: says how it goes in a stage; asked each time that something is said of the stage.
         backoff: pauses between reconnections.
         sleep: waits so many seconds.
         silence_s: seconds without a word after which the stream is given up.
@@ -43,6 +44,7 @@ class Session:
         self,
         attend: Callable[[], AttendCall],
         hello: pb.Hello,
+        vitals: Callable[[str], pb.Vitals],
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         silence_s: float = SILENCE_S,
@@ -50,6 +52,7 @@ class Session:
     ) -> None:
         self._attend = attend
         self._hello = hello
+        self._vitals = vitals
         self._backoff = backoff
         self._sleep = sleep
         self._silence_s = silence_s
@@ -58,7 +61,7 @@ class Session:
         self._instructed = asyncio.Event()
         self._outbox: deque[pb.SiteMessage] = deque()
         self._progress: pb.Progress | None = None
-        self._stage = ""
+        self._is_new = False
         self._to_say = asyncio.Event()
         self._leaving = False
         self._left = False
@@ -79,9 +82,9 @@ class Session:
 
     def report(self, progress: pb.Progress) -> None:
         """Say what the trainer is doing: a new stage at once, else in place of the next heartbeat."""
-        self._progress = progress
-        if progress.stage != self._stage:
-            self._stage = progress.stage
+        before, self._progress = self._progress, progress
+        if before is None or progress.stage != before.stage:
+            self._is_new = True
             self._to_say.set()
 
     def leave(self, refused: RefusedError) -> None:
@@ -178,15 +181,24 @@ class Session:
                     async with asyncio.timeout(heartbeat_s):
                         await self._to_say.wait()
                 except TimeoutError:
-                    if self._progress is None:
-                        await call.write(pb.SiteMessage(heartbeat=pb.Heartbeat()))
+                    await self._say_how_it_goes(call)
                 self._to_say.clear()
                 await self._say(call)
 
+    async def _say_how_it_goes(self, call: AttendCall) -> None:
+        """Give a sign of life: the stage, also where it has come no further, as the vitals have; or a heartbeat."""
+        self._is_new = False
+        if self._progress is None:
+            await call.write(pb.SiteMessage(heartbeat=pb.Heartbeat()))
+            return
+        progress = pb.Progress()
+        progress.CopyFrom(self._progress)
+        progress.vitals.CopyFrom(self._vitals(progress.stage))
+        await call.write(pb.SiteMessage(progress=progress))
+
     async def _say(self, call: AttendCall) -> None:
-        if self._progress is not None:
-            progress, self._progress = self._progress, None
-            await call.write(pb.SiteMessage(progress=progress))
+        if self._is_new:
+            await self._say_how_it_goes(call)
         while self._outbox:
             await call.write(self._outbox[0])
             self._outbox.popleft()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import logging
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from monai.utils.misc import set_determinism
 
 from fedward_node.trainer import weights
-from fedward_node.trainer.algorithm import Cases, Control, LocalResult, MeanMetric, Superseded
+from fedward_node.trainer.algorithm import Cases, Control, LocalResult, MeanMetric, Step, Superseded
 from fedward_node.trainer.bundles import files
 from fedward_node.trainer.bundles.network import innermost, scripts_of
 from fedward_node.trainer.seeds import seed_of
@@ -142,34 +143,71 @@ def summed(evaluator: Any, cases: int) -> dict[str, MeanMetric]:
 class _Watch:
     """Follows an engine while it runs: reports its steps, and stops it when the work is no longer wanted."""
 
-    def __init__(self, engine: Engine, control: Control, stage: str, epochs: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        control: Control,
+        stage: str,
+        epochs: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._engine = engine
         self._control = control
         self._stage = stage
         self._epochs = epochs
+        self._clock = clock
+        self._ended = self._asked = clock()
+        self._waited_s = 0.0
         self._stopped = False
         self.steps = 0
         self.loss_sum = 0.0
 
     def __enter__(self) -> _Watch:
-        self._handle = self._engine.add_event_handler(Events.ITERATION_COMPLETED, self._after_step)
+        self._handles = [
+            self._engine.add_event_handler(Events.GET_BATCH_STARTED, self._before_batch),
+            self._engine.add_event_handler(Events.GET_BATCH_COMPLETED, self._after_batch),
+            self._engine.add_event_handler(Events.ITERATION_COMPLETED, self._after_step),
+        ]
+        self._ended = self._clock()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
         if self._stopped and kind is None:
             raise Superseded
+
+    def _before_batch(self) -> None:
+        self._asked = self._clock()
+
+    def _after_batch(self) -> None:
+        self._waited_s += self._clock() - self._asked
 
     def _after_step(self, engine: Engine) -> None:
         self.steps += 1
         loss = _loss_of(engine.state.output)
         self.loss_sum += loss
         length = engine.state.epoch_length or 1
+        if self._stage == "train":
+            self._control.stepped(self._step(length))
         self._control.progress(self._stage, min(1.0, self.steps / (length * self._epochs)), loss)
         if self._control.superseded():
             # Raising here would pass through the bundle's own handlers, which may swallow it.
             self._stopped = True
             engine.terminate()
+
+    def _step(self, length: int) -> Step:
+        """Measure the step that has ended; its cases are the epoch's share, as a batch may hold crops of one case."""
+        now, waited_s = self._clock(), self._waited_s
+        took, self._ended, self._waited_s = now - self._ended, now, 0.0
+        engine: Any = self._engine
+        return Step(len(engine.data_loader.dataset) / length, took, waited_s, _scale_of(engine))
+
+
+def _scale_of(trainer: Any) -> float | None:
+    """Read the factor of mixed precision; a trainer of the bundle's own making need not have one."""
+    scaler = getattr(trainer, "scaler", None)
+    return float(scaler.get_scale()) if scaler is not None and scaler.is_enabled() else None
 
 
 def _loss_of(output: Any) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fedward_node.trainer.algorithm import Control, Superseded
 from fedward_node.trainer.data.dataset import CaseStore
 from fedward_node.trainer.segmentation.checkpoint import Checkpoint, Progress
-from fedward_node.trainer.segmentation.training import EpochResult, Trainee, step_count
+from fedward_node.trainer.segmentation.training import EpochResult, StepResult, Trainee, step_count
 
 
 def train_epochs(
@@ -37,8 +37,9 @@ def train_epochs(
     progress = checkpoint.restore(trainee)
     per_epoch = step_count(cases, trainee.batch_size)
 
-    def after_step(step: int, loss: float) -> None:
-        control.progress("train", (progress.epochs + step / per_epoch) / epochs, loss)
+    def after_step(step: StepResult) -> None:
+        control.stepped(step.took)
+        control.progress("train", (progress.epochs + step.number / per_epoch) / epochs, step.loss)
         if control.superseded():
             raise Superseded
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fedward_node.trainer.algorithm import Step
 from fedward_node.trainer.data.dataset import CaseStore
 from fedward_node.trainer.seeds import generator, seed_of
 from fedward_node.trainer.segmentation.augmentation import example
@@ -21,6 +23,15 @@ from fedward_protocol.plan import Optimizer, Training
 from fedward_protocol.reasons import Reason, RefusedError
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step came to: its number in the epoch, from 1, its loss, and what it took."""
+
+    number: int
+    loss: float
+    took: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,14 @@ def batches(cases: Sequence[CaseStore], training: Training, seed: int) -> Genera
 class Trainee:
     """A network with its optimiser and loss, trained an epoch at a time."""
 
-    def __init__(self, network: torch.nn.Module, training: Training, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        training: Training,
+        device: torch.device,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._clock = clock
         self.network = network.to(device)
         self.optimizer = build_optimizer(training.optimizer, self.network)
         self._loss = build_loss(training.loss)
@@ -104,13 +122,13 @@ class Trainee:
         self._type = torch.bfloat16 if self._amp and torch.cuda.is_bf16_supported() else torch.float16
         self.scaler = torch.amp.GradScaler("cuda", enabled=self._amp and self._type == torch.float16)
 
-    def epoch(self, cases: Sequence[CaseStore], seed: int, after_step: Callable[[int, float], None]) -> EpochResult:
+    def epoch(self, cases: Sequence[CaseStore], seed: int, after_step: Callable[[StepResult], None]) -> EpochResult:
         """Train on each case once.
 
         Args:
             cases: stores to draw from.
             seed: of this site, round and epoch; the same seed from the same state gives the same weights on a CPU.
-            after_step: told the number of steps taken and the step's loss; may raise to stop.
+            after_step: told of each step; may raise to stop.
 
         Raises:
             RefusedError: TRAINING_FAILED where the loss is no longer a number.
@@ -118,11 +136,16 @@ class Trainee:
         self.network.train()
         torch.manual_seed(seed_of(seed, "network"))
         steps, loss_sum = 0, 0.0
+        began = self._clock()
         with closing(batches(cases, self._training, seed)) as drawn:
             for images, truths in drawn:
+                drawn_at = self._clock()
                 loss = self._step(images.to(self.device), truths.to(self.device))
+                ended = self._clock()
                 steps, loss_sum = steps + 1, loss_sum + loss
-                after_step(steps, loss)
+                scale = self.scaler.get_scale() if self.scaler.is_enabled() else None
+                after_step(StepResult(steps, loss, Step(len(images), ended - began, drawn_at - began, scale)))
+                began = ended
         return EpochResult(steps, loss_sum)
 
     def _step(self, images: torch.Tensor, truths: torch.Tensor) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import brats_folders as folders
 import pytest
 
+from fedward_node.trainer.algorithm import Step
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason, RefusedError
 
@@ -87,11 +88,15 @@ EVALUATE: dict[str, Any] = {
 class Control:
     def __init__(self, stop_after: int = 10**9) -> None:
         self.steps = 0
+        self.told: list[Step] = []
         self._stop_after = stop_after
 
     def progress(self, stage: str, fraction: float, loss: float = math.nan) -> None:
         self.steps += 1
         assert 0 < fraction <= 1
+
+    def stepped(self, step: Step) -> None:
+        self.told.append(step)
 
     def superseded(self) -> bool:
         return self.steps >= self._stop_after
@@ -120,7 +125,8 @@ def test_a_bundle_trains_and_repeats_a_round_bit_for_bit(tmp_path: Path) -> None
     before = algorithm.evaluate(tmp_path / "0", Control())["dice"]
     assert before.count == 1
 
-    first = algorithm.train(tmp_path / "0", 1, tmp_path / "1", Control())
+    control = Control()
+    first = algorithm.train(tmp_path / "0", 1, tmp_path / "1", control)
     with pytest.raises(Superseded):  # a round cut off leaves nothing behind in the engine
         algorithm.train(tmp_path / "1", 2, tmp_path / "cut", Control(stop_after=4))
     assert not (tmp_path / "cut").exists()
@@ -129,6 +135,9 @@ def test_a_bundle_trains_and_repeats_a_round_bit_for_bit(tmp_path: Path) -> None
     algorithm.close()
 
     assert (first.samples, first.steps, second.steps) == (3, 9, 9)
+    assert [step.cases for step in control.told] == [1] * 9
+    assert all(0 < step.waited_s < step.seconds for step in control.told)
+    assert {step.amp_scale for step in control.told} == {None}
     assert second.train_loss < first.train_loss
     assert after.sum > before.sum
     assert "scripts.reading" not in sys.modules

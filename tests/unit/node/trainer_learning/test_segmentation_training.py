@@ -8,7 +8,7 @@ import brats_folders as folders
 import numpy as np
 import pytest
 
-from fedward_node.trainer.algorithm import Algorithm, Superseded
+from fedward_node.trainer.algorithm import Algorithm, Step, Superseded
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.tensors.file import read_tensors, write_tensors
@@ -25,12 +25,16 @@ class Control:
 
     def __init__(self, at: Callable[[str, float], None] = lambda stage, fraction: None) -> None:
         self.seen: list[tuple[str, float, float]] = []
+        self.steps: list[Step] = []
         self.wanted = True
         self._at = at
 
     def progress(self, stage: str, fraction: float, loss: float = math.nan) -> None:
         self.seen.append((stage, fraction, loss))
         self._at(stage, fraction)
+
+    def stepped(self, step: Step) -> None:
+        self.steps.append(step)
 
     def superseded(self) -> bool:
         return not self.wanted
@@ -97,6 +101,36 @@ def test_progress_rises_to_the_end_and_tells_the_loss(
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
     assert ("evaluate", 1.0) in [seen[:2] for seen in control.seen]
+
+
+def test_each_step_tells_its_cases_its_time_and_how_long_it_waited_for_them(
+    start: Callable[..., Algorithm], model: Path, tmp_path: Path
+) -> None:
+    control = Control()
+    start().train(model, 1, tmp_path / "out.safetensors", control)
+    assert [step.cases for step in control.steps] == [1] * 12
+    assert all(0 <= step.waited_s < step.seconds for step in control.steps)
+    assert {step.amp_scale for step in control.steps} == {None}, "on a CPU nothing is scaled"
+
+
+def test_a_step_waits_for_its_data_from_the_end_of_the_step_before(plan: Plan, tmp_path: Path) -> None:
+    import torch
+
+    from fedward_node.trainer.data.dataset import open_dataset
+    from fedward_node.trainer.segmentation.network import build_network
+    from fedward_node.trainer.segmentation.training import StepResult, Trainee
+
+    # It is looked at when the epoch begins, and then in each step once its data are there and once it has ended.
+    times = iter([0.0, 3.0, 4.0, 4.5, 8.0, 8.0, 9.0])
+    dataset = open_dataset(folders.brats(tmp_path / "three", 4), plan)
+    trainee = Trainee(build_network(plan), plan.training, torch.device("cpu"), lambda: next(times))
+    told: list[StepResult] = []
+    trainee.epoch([dataset.training], 1, told.append)
+    assert [(step.number, step.took.seconds, step.took.waited_s) for step in told] == [
+        (1, 4.0, 3.0),
+        (2, 4.0, 0.5),
+        (3, 1.0, 0.0),
+    ]
 
 
 @pytest.mark.parametrize("step", [1, 3, 4, 5, 8, 10, 12])

@@ -29,3 +29,21 @@ def test_the_same_purpose_draws_the_same_numbers_and_always_will() -> None:
 )
 def test_threads_follow_what_may_be_used(title, environment, cores, quota, wanted) -> None:  # type: ignore[no-untyped-def]
     assert thread_count(environment, cores, quota) == wanted
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("named", "said"), [("GPU-42", 1), ("void", 0)])
+def test_a_gpu_that_was_lent_and_that_pytorch_cannot_see_is_an_error_in_the_log(
+    named: str, said: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import torch
+
+    from fedward_node.trainer.algorithms import prepare_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("os.path.exists", lambda _: False)
+    monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", named)
+    device, _ = prepare_device()
+    assert device.type == "cpu"
+    found = [record for record in caplog.records if "a GPU was lent (NVIDIA_VISIBLE_DEVICES=GPU-42)" in record.message]
+    assert [record.levelname for record in found] == ["ERROR"] * said

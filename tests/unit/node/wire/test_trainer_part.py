@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from fedward_node.trainer.algorithm import Cases, LocalResult, MeanMetric, Superseded
+from fedward_node.trainer.algorithm import Cases, LocalResult, MeanMetric, Step, Superseded
 from fedward_node.trainer.run import Assignment, Pace, take_part
+from fedward_node.trainer.vitals import Reading
 from fedward_protocol.plan import NormClip
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.tensors.file import read_tensors, write_tensors
@@ -68,14 +69,14 @@ async def algorithm():
 def start(tmp_path, algorithm):
     """Start trainers at a site; all that still run are stopped in the end."""
 
-    def start(site, algorithm=algorithm, **order):
+    def start(site, algorithm=algorithm, gpu=Reading, **order):
         path = tmp_path / "work-order"
         path.write_bytes(site.envelope(**order))
         assignment = Assignment(
             site.plan, path, tmp_path / "trainer", f"127.0.0.1:{site.port}", site.folder / "tls/ca.crt"
         )
         pace = Pace(backoff=lambda: itertools.repeat(0.0), sleep=lambda _: asyncio.sleep(0.001))
-        return asyncio.create_task(take_part(assignment, algorithm, pace))
+        return asyncio.create_task(take_part(assignment, algorithm, pace, gpu))
 
     return start
 
@@ -143,14 +144,15 @@ async def test_for_filters_the_update_goes_to_the_gateway_exactly(make_site, hub
     await killed(part)
 
 
-async def test_heartbeats_go_on_while_the_algorithm_works(site, hub, start, train, algorithm):
+async def test_signs_of_life_go_on_while_the_algorithm_works(site, hub, start, train, algorithm):
     algorithm.may_go_on.clear()
     hub.instruction = train()
     hub.heartbeat_s = 0.01
     part = start(site)
     await algorithm.begun.wait()
-    for _ in range(3):
-        await hub.hear("heartbeat")
+    for _ in range(2):
+        while (await hub.hear("progress")).stage != "train":
+            pass
     assert hub.complete == {}
     await killed(part)
 
@@ -162,6 +164,27 @@ async def test_progress_is_reported_stage_by_stage(site, hub, start, train, algo
     while (progress := await hub.hear("progress")).stage != "train":
         pass
     assert progress.round == 1
+    await killed(part)
+
+
+async def test_its_gateway_shows_how_training_goes_also_while_a_step_takes_long(site, hub, start, train, algorithm):
+    def step(model, round_number, out, control):
+        control.stepped(Step(cases=4, seconds=2.0, waited_s=0.5))
+        control.progress("train", 0.5, 0.25)
+        return original(model, round_number, out, control)
+
+    original, algorithm.train = algorithm.train, step
+    algorithm.may_go_on.clear()
+    hub.instruction = train()
+    gpu = [Reading(utilisation=0.25), Reading(utilisation=0.75)]
+    part = start(site, gpu=lambda: gpu[0] if len(gpu) == 1 else gpu.pop(0))
+    while (progress := await hub.hear("progress")).fraction != 0.5:
+        pass
+    assert not progress.HasField("vitals"), "the hospital exports nothing"
+    while site.sample("fedward_trainer_gpu_utilisation_ratio") != 0.75:
+        await hub.hear("progress")
+    shown = [site.sample(f"fedward_trainer_{name}") for name in ("cases_total", "cases_per_second", "data_wait_ratio")]
+    assert shown == [4, 2.0, 0.25]
     await killed(part)
 
 
