@@ -6,14 +6,16 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 import urllib.error
 import urllib.request
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from fedward_protocol.identity import Identity
 from fedward_protocol.wire import federation_pb2 as pb
 
 pytestmark = pytest.mark.process
@@ -82,12 +84,13 @@ async def gateway(site, start, tmp_path):
     )
     (held, site.port), (held_too, site.probes) = reserve(), reserve()
 
-    async def again():
+    async def again(*more):
         return await start(
             *("-m", "fedward_node.gateway"),
             *("--state", tmp_path / "gateway", "--audit", tmp_path / "audit", "--tls", tmp_path / "tls"),
             *("--listen", f"127.0.0.1:{site.port}", "--metrics", f"127.0.0.1:{site.probes}"),
             *("--operator-key", tmp_path / "operator.pem"),
+            *more,
         )
 
     yield again
@@ -125,6 +128,22 @@ async def test_a_job_runs_to_its_finish_and_sigterm_stops_the_gateway_cleanly(si
     assert "fedward_gateway_certificate_not_after_timestamp_seconds" in text
     service.send_signal(signal.SIGTERM)
     assert await service.wait() == 0
+
+
+async def test_metrics_that_are_secured_are_for_who_has_a_certificate(site, gateway, tmp_path):
+    identity = Identity("north.example", "site", "monitoring")
+    issued = site.authority.issue(identity, ["localhost"], datetime.now(UTC), timedelta(days=1))
+    issued.write(tmp_path / "metrics")
+    context = ssl.create_default_context(cadata=issued.ca_pem.decode())
+    context.load_cert_chain(tmp_path / "metrics/tls.crt", tmp_path / "metrics/tls.key")
+    held, port = reserve()
+    await gateway("--secure-metrics", f"127.0.0.1:{port}", "--secure-metrics-tls", tmp_path / "metrics")
+
+    assert await ask(site, "/readyz") == (200, "ready\n")
+    assert (await ask(site, "/metrics"))[0] == 403
+    page = await asyncio.to_thread(urllib.request.urlopen, f"https://localhost:{port}/metrics", context=context)
+    assert "fedward_gateway_build_info" in page.read().decode()
+    held.close()
 
 
 async def ask(site, path):
