@@ -1,0 +1,30 @@
+"""docs/alerts.md explains each alert, with the severity and the promise that the rule has, and no alert besides."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from monitoring.alerts import hub, site
+from monitoring.alerts.alert import RUNBOOK, Alert
+
+ROOT = Path(__file__).resolve().parents[2]
+ALERTS = (*hub.ALERTS, *site.ALERTS)
+SECTIONS = dict(re.findall(r"^### (\w+)\n\n(.*?)(?=^##|\Z)", (ROOT / RUNBOOK).read_text(), re.MULTILINE | re.DOTALL))
+
+
+def test_every_alert_has_its_heading_and_every_heading_its_alert() -> None:
+    assert list(SECTIONS) == [alert.name for alert in ALERTS]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_the_page_promises_what_the_rule_does(alert: Alert) -> None:
+    assert SECTIONS[alert.name].startswith(f"*{alert.severity.capitalize()}. Fires within {alert.promise}.*")
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_leads_to_its_section(alert: Alert) -> None:
+    path, _, anchor = alert.rule()["annotations"]["runbook_url"].partition("#")
+    assert (ROOT / path).is_file()
+    assert anchor == alert.name.lower()
