@@ -46,7 +46,7 @@ class Cost:
 
 def measure(sites: int, rounds: int) -> Cost:
     """Take a job through all its rounds, and scrape it at the end."""
-    job = _Job(sites, rounds)
+    job = Job(sites, rounds)
     counting = job.run()
     page = generate_latest(job.metrics.registry)
     started = time.process_time()
@@ -63,7 +63,7 @@ def measure(sites: int, rounds: int) -> Cost:
     return Cost(sites, rounds, series, len(page), scrape, counting / rounds, recall)
 
 
-class _Job:
+class Job:
     """A job without I/O."""
 
     def __init__(self, sites: int, rounds: int) -> None:
