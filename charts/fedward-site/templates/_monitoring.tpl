@@ -68,6 +68,22 @@ interval: {{ .Values.metrics.serviceMonitor.interval }}
 scrapeTimeout: {{ .Values.metrics.serviceMonitor.scrapeTimeout }}
 {{- end }}
 
+{{/* How to see metrics by hand, for a release's notes; .pod is a Deployment that has some. */}}
+{{- define "fedward.metricsNote" -}}
+{{- $metrics := .root.Values.metrics -}}
+{{- if $metrics.tls.existingSecret -}}
+Metrics are shown at port 9443 to whoever has a certificate of the authority in the Secret {{ $metrics.tls.existingSecret }}.
+{{- else -}}
+Metrics are at port 9090. To look, and then to open http://127.0.0.1:9090/metrics:
+
+  kubectl port-forward deploy/{{ .pod }} 9090 -n {{ .root.Release.Namespace }}
+{{- end }}
+{{- if not (or $metrics.serviceMonitor.enabled $metrics.annotations.enabled) }}
+
+A Prometheus finds them with metrics.serviceMonitor.enabled=true, or by annotations with metrics.annotations.enabled=true.
+{{- end }}
+{{- end }}
+
 {{/* A ServiceMonitor of the release's own parts: of those whose Service has a port for metrics. */}}
 {{- define "fedward.serviceMonitor" -}}
 {{- $tls := .Values.metrics.tls }}

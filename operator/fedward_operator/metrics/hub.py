@@ -30,8 +30,8 @@ _ATTEMPT = Gauge("fedward_operator_job_attempt", "How often a job has been start
 _CONDITION = Gauge(
     "fedward_operator_job_condition", "1 for each condition of a job that is true", (*_JOB, "condition", "reason")
 )
-_WANTED = Gauge("fedward_operator_job_sites_wanted", "Sites that a job's plan names", _JOB)
-_READY = Gauge("fedward_operator_job_sites_ready", "Those of them that take part or have done theirs", _JOB)
+_WANTED = Gauge("fedward_operator_job_sites_wanted", "Sites of a job's plan", _JOB)
+_READY = Gauge("fedward_operator_job_sites_ready", "Sites of a job's plan that take part or have done theirs", _JOB)
 _METRIC = Gauge(
     "fedward_operator_job_metric", "A metric of the global model, mean over the cases of all sites", (*_JOB, "metric")
 )
