@@ -57,6 +57,11 @@ async def end(hub, call):
     assert await call.read() is grpc.aio.EOF
 
 
+def epsilon(site, which):
+    labels = {"site": "mercy", "dataset": "brats"}
+    return site.metrics.registry.get_sample_value(f"fedward_gateway_{which}_epsilon", labels)
+
+
 async def test_a_trainers_numbers_are_shown_and_kept_once_it_has_gone(site, hub):
     call = await attend(site)
     vitals = {"cases_per_second": 1.5, "data_wait_ratio": 0.125, "cases": 40, "amp_scale": 65536.0}
@@ -209,22 +214,26 @@ async def test_metrics_that_leave_with_an_update_or_an_evaluation_are_the_traine
 async def test_a_datasets_privacy_is_shown_against_its_budget_also_after_a_restart(make_site, hub, make_update):
     site = await make_site(filters=(NOISE,), budget=Budget(epsilon=8.0, delta=1e-5))
 
-    def epsilon(which):
-        return site.metrics.registry.get_sample_value(
-            f"fedward_gateway_{which}_epsilon", {"site": "mercy", "dataset": "brats"}
-        )
-
     call = await attend(site)
-    assert (epsilon("budget"), epsilon("spent")) == (8.0, None)
+    assert (epsilon(site, "budget"), epsilon(site, "spent")) == (8.0, None)
     await submit(site, make_update())
-    spent = epsilon("spent")
+    spent = epsilon(site, "spent")
     assert 0 < spent < 8
     call.cancel()
     await site.restart()
-    assert epsilon("spent") == spent
-    site.budget = None
+    assert epsilon(site, "spent") == spent
+
+
+async def test_a_budget_that_was_taken_away_and_a_sum_that_is_none_any_more_are_not_shown(site, hub, make_update):
+    site.budget = Budget(epsilon=8.0)
     (await attend(site)).cancel()
-    assert epsilon("budget") is None
+    site.metrics.show_spent("brats", 2.0)
+    assert (epsilon(site, "budget"), epsilon(site, "spent")) == (8.0, 2.0)
+    site.budget = None
+    call = await attend(site)
+    await submit(site, make_update())  # without any filter
+    assert (epsilon(site, "budget"), epsilon(site, "spent")) == (None, None)
+    call.cancel()
 
 
 async def test_each_entry_of_the_audit_log_is_counted_once_it_is_there(site, hub):
