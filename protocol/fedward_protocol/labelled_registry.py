@@ -17,7 +17,7 @@ class LabelledRegistry(CollectorRegistry):
         """Make an empty registry.
 
         Args:
-            labels: names and values; a sample that has one of these names keeps its own value.
+            labels: names and values, if any; a sample that has one of these names keeps its own value.
         """
         super().__init__()
         self.labels = dict(labels)

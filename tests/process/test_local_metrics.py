@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from scripts.generate_metrics import parts
 from toy_federation import SITES, TRAINER, documents
 
 from fedward_cli.local.metrics_page import MetricsPage
@@ -59,6 +61,10 @@ def kill(pid):
     assert ended
 
 
+def family_of(sample):
+    return re.sub(r"_(bucket|count|sum)$", "", sample)
+
+
 def has(found, prefix, **labels):
     return any(key[0].startswith(prefix) and set(labels.items()) <= set(key[1:]) for key in found)
 
@@ -81,3 +87,6 @@ def test_one_page_shows_aggregator_and_gateways_and_outlives_a_kill(tmp_path):
         assert updates[-1] == 3
         assert updates == sorted(updates), "a restart forgets no update"
     assert scrape(page) == {}
+    assert {family_of(key[0]) for found in whole for key in found} <= {
+        family.name for part in parts() for family in part.families
+    }, "docs/metrics.md lists whatever is shown"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info
+from prometheus_client import Counter, Histogram, Info
 
 from fedward_operator.metrics import hub, site
 from fedward_operator.metrics.gauge import Gauge, Gauges, Sample, Source
+from fedward_protocol.labelled_registry import LabelledRegistry
 
 _DEPTH = Gauge("fedward_operator_queue_depth", "Objects that wait for a look", ("kind",))
 _AGE = Gauge("fedward_operator_queue_age_seconds", "How long the first of them has waited", ("kind",))
@@ -24,7 +25,7 @@ class Metrics:
     """Counts what the operator does, and shows what it knows; every family is there from the beginning."""
 
     def __init__(self, role: Literal["hub", "site"]) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = LabelledRegistry({})
         self._reconciles = Counter(
             "fedward_operator_reconciles", "Reconciliations", ["kind", "result"], registry=self.registry
         )
