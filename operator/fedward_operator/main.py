@@ -14,6 +14,7 @@ import tempfile
 import uuid
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,8 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         namespace=chosen.namespace,
         scrapers=chosen.scrapers,
         annotate_aggregators=chosen.annotate_aggregators,
+        tracing_endpoint=chosen.tracing_endpoint,
+        tracing_egress=chosen.tracing_egress,
         pull_secrets=chosen.image_pull_secret,
     )
     if chosen.authority is not None:
@@ -160,14 +163,18 @@ def _life(text: str) -> timedelta:
     return timedelta(**{units[match[2]]: int(match[1])})
 
 
-def _peers(text: str) -> list[dict[str, Any]]:
+def _objects(what: str, example: str, text: str) -> list[dict[str, Any]]:
     try:
-        peers = json.loads(text)
+        objects = json.loads(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"this is no JSON: {error}") from None
-    if not isinstance(peers, list) or not all(isinstance(peer, dict) and peer for peer in peers):
-        raise argparse.ArgumentTypeError('write a JSON list of peers, for example [{"namespaceSelector": {}}]')
-    return peers
+    if not isinstance(objects, list) or not all(isinstance(each, dict) and each for each in objects):
+        raise argparse.ArgumentTypeError(f"write a JSON list of {what}, for example {example}")
+    return objects
+
+
+_peers = partial(_objects, "peers", '[{"namespaceSelector": {}}]')
+_egress = partial(_objects, "egress rules", '[{"to": [{"namespaceSelector": {}}], "ports": [{"port": 4317}]}]')
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -193,6 +200,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     hub.add_argument(
         "--annotate-aggregators", action="store_true", help="let Prometheus find aggregators by prometheus.io/scrape"
+    )
+    hub.add_argument("--tracing-endpoint", default="", metavar="URL", help="where aggregators send their spans")
+    hub.add_argument(
+        "--tracing-egress", type=_egress, default=[], metavar="JSON", help="what they may reach for that: egress rules"
     )
     site = roles.add_parser("site", help="runs a hospital's part in them")
     site.add_argument("--site", required=True, help="the hospital's name in the federation")

@@ -46,10 +46,10 @@ _POLICY = SitePolicySpec.model_validate(
 )
 
 
-def aggregator(job: str) -> tuple[Manifest, Manifest]:
+def aggregator(job: str, hub: HubSettings = HUB) -> tuple[Manifest, Manifest]:
     """Make an aggregator's Job and its fence."""
     owner = Owner("research", job, f"uid-of-{job}", {})
-    return children.aggregator_job(owner, _JOB, 1, HUB), children.network_policy(owner, HUB)
+    return children.aggregator_job(owner, _JOB, 1, hub), children.network_policy(owner, hub)
 
 
 def training(name: str) -> Manifest:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -287,6 +289,37 @@ def test_a_site_beside_the_hub_reaches_it_by_its_door_alone(tmp_path: Path) -> N
     """
 
     assert passing((hub | north, fences + more), table, tmp_path) == rows(table)[:2]
+
+
+def test_spans_have_a_way_to_the_collector_and_nowhere_else(tmp_path: Path) -> None:
+    peers, policies = hospital("tracing")
+    operator = next(pod for name, pod in pod_templates(render("hub", "tracing")) if "operator" in name)
+    words = operator["spec"]["containers"][0]["args"]
+    egress = json.loads(words[words.index("--tracing-egress") + 1])
+    brain, fence = jobs.aggregator("brain", replace(jobs.HUB, tracing_egress=egress))
+    world = peers | {
+        "aggregator": Pod("research", jobs.labels(brain)),
+        "the hospital's collector": Pod("monitoring", {"app": "collector"}),
+        "the hub's collector": Pod("tracing", {"app": "collector"}),
+    }
+    table = """
+        gateway -> the hospital's collector:4319
+        aggregator -> the hub's collector:4317
+        aggregator -> names:53/udp
+        gateway -> the hospital's collector:4317
+        gateway -> the hub's collector:4317
+        gateway -> a pod elsewhere:4319
+        site-operator -> the hospital's collector:4319
+        trainer -> the hospital's collector:4319
+        aggregator -> the hub's collector:443
+        aggregator -> the hospital's collector:4317
+        aggregator -> a pod elsewhere:4317
+        aggregator -> the internet:4317
+        the hub's collector -> aggregator:8443
+        the hospital's collector -> gateway:8443
+    """
+
+    assert passing((world, [*policies, fence]), table, tmp_path) == rows(table)[:3]
 
 
 def test_through_a_proxy_the_hub_itself_is_out_of_reach(tmp_path: Path) -> None:

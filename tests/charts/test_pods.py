@@ -12,6 +12,7 @@ from fedward_node.gateway import main as gateway
 from fedward_operator import main as operator
 from fedward_operator.hub import children
 from fedward_operator.policy import naming
+from fedward_protocol.tracing.exporting import ENDPOINT
 
 pytestmark = pytest.mark.charts
 
@@ -128,6 +129,16 @@ def test_an_operator_is_told_who_may_scrape_and_what_the_aggregators_are_made_of
     peers = of_kind(manifests, "NetworkPolicy")["fedward-hub-operator"]["spec"]["ingress"][0]["from"]
     assert chosen.scrapers == peers
     assert (chosen.storage, chosen.storage_class, chosen.door) == ("100Gi", "fast", "203.0.113.7:8443")
+
+
+def test_who_makes_spans_is_told_the_collector_and_nobody_else_is() -> None:
+    chosen = arguments(render("hub", "tracing"), "operator")
+    assert (chosen.tracing_endpoint, len(chosen.tracing_egress)) == ("http://otel-collector.tracing.svc:4317", 2)
+    assert arguments(render("hub"), "operator").tracing_endpoint == ""
+
+    told = {name: container.get("env", []) for name, container in containers(render("site", "tracing")).items()}
+    setting = {"name": ENDPOINT, "value": "https://otel-collector.monitoring.svc:4319"}
+    assert [name for name, env in told.items() if setting in env] == ["gateway"]
 
 
 def test_a_trainer_is_told_the_gateways_address_in_the_variable_of_its_service() -> None:

@@ -139,6 +139,15 @@ spec:
     - {protocol: TCP, port: 53}
 {{- end }}
 
+{{/* The collector that spans go to, where there is one. */}}
+{{- define "fedward.toCollector" -}}
+{{- with .Values.tracing.endpoint -}}
+- to: {{- toYaml $.Values.tracing.collectors | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: {{ regexFind "[0-9]+$" . }}}
+{{- end }}
+{{- end }}
+
 {{- define "fedward.toApiServer" -}}
 - to:
     {{- range .Values.networkPolicy.apiServer.cidrs }}

@@ -33,6 +33,13 @@ fedward-gateway.{{ .Release.Namespace }}.svc:8443
 {{- end }}
 {{- end }}
 
+{{/* Where the gateway's spans go. */}}
+{{- define "fedward.tracingEnv" -}}
+{{- with .Values.tracing.endpoint -}}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+
 {{/* The hub's door, or the proxy before it. */}}
 {{- define "fedward.toHub" -}}
 {{- $ports := .Values.networkPolicy.hub.ports }}

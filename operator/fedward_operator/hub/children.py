@@ -15,6 +15,7 @@ from fedward_operator.kube.kinds import Kind
 from fedward_operator.pod_manifests import TMP, failure_policy, restricted_container, restricted_pod
 from fedward_operator.policy import naming
 from fedward_protocol.identity import aggregator_name
+from fedward_protocol.tracing.exporting import ENDPOINT
 
 PORT = 8443
 METRICS_PORT = 9090
@@ -82,7 +83,7 @@ def service_held(owner: Owner) -> Mapping[str, Any]:
 
 
 def network_policy(owner: Owner, settings: HubSettings) -> Manifest:
-    """Make the fence: the door and the operator reach an aggregator, scrapers its metrics; it reaches nobody."""
+    """Make the fence: the door and the operator reach an aggregator, scrapers its metrics; it reaches a collector, if any."""
     home = {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}}
     callers: list[Manifest] = [
         {"namespaceSelector": home, "podSelector": {"matchLabels": {naming.LABEL_COMPONENT: component}}}
@@ -97,7 +98,7 @@ def network_policy(owner: Owner, settings: HubSettings) -> Manifest:
         "policyTypes": ["Ingress", "Egress"],
         "ingress": ingress,
         # Said, not left out: else what somebody adds here would not be taken away.
-        "egress": [],
+        "egress": [dict(rule) for rule in settings.tracing_egress],
     }
     return {**_head(kinds.NETWORK_POLICY, owner, naming.aggregator(owner.name)), "spec": spec}
 
@@ -149,6 +150,8 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
         {"name": "grpc", "containerPort": PORT},
         {"name": "metrics", "containerPort": METRICS_PORT},
     ]
+    if settings.tracing_endpoint:
+        aggregator["env"] = [{"name": ENDPOINT, "value": settings.tracing_endpoint}]
     aggregator["readinessProbe"] = {"tcpSocket": {"port": PORT}, "periodSeconds": 2}
     aggregator["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": METRICS_PORT}, "periodSeconds": 20}
     pod = restricted_pod(

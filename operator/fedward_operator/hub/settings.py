@@ -23,6 +23,8 @@ class HubSettings:
         namespace: where the operator itself and the door live.
         scrapers: who may scrape an aggregator's metrics: peers as a NetworkPolicy has them.
         annotate_aggregators: whether aggregators' pods say by annotations how Prometheus scrapes them.
+        tracing_endpoint: the collector that aggregators send spans to; none where empty.
+        tracing_egress: what they may reach for that: egress rules as a NetworkPolicy has them.
         pull_secrets: what images are pulled with; Secrets in the jobs' namespaces.
     """
 
@@ -36,4 +38,6 @@ class HubSettings:
     namespace: str = "fedward"
     scrapers: Sequence[Mapping[str, Any]] = ()
     annotate_aggregators: bool = False
+    tracing_endpoint: str = ""
+    tracing_egress: Sequence[Mapping[str, Any]] = ()
     pull_secrets: Sequence[str] = ()

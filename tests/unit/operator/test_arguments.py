@@ -21,13 +21,14 @@ def test_who_may_scrape_is_read_as_a_network_policy_has_it():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("monitoring", "argument --scrapers: this is no JSON"),
-        ('{"namespaceSelector": {}}', "argument --scrapers: write a JSON list of peers, for example"),
-        ('["monitoring"]', "argument --scrapers: write a JSON list of peers, for example"),
-        ("[{}]", "argument --scrapers: write a JSON list of peers, for example"),
+        ("--scrapers=monitoring", "argument --scrapers: this is no JSON"),
+        ('--scrapers={"namespaceSelector": {}}', "argument --scrapers: write a JSON list of peers, for example"),
+        ('--scrapers=["monitoring"]', "argument --scrapers: write a JSON list of peers, for example"),
+        ("--scrapers=[{}]", "argument --scrapers: write a JSON list of peers, for example"),
+        ("--tracing-egress=[{}]", "argument --tracing-egress: write a JSON list of egress rules, for example"),
     ],
 )
 def test_anything_else_is_refused_with_an_example(given, said, capsys):
     with pytest.raises(SystemExit):
-        _parser().parse_args([*HUB, *REST, f"--scrapers={given}"])
+        _parser().parse_args([*HUB, *REST, given])
     assert said in capsys.readouterr().err

@@ -116,6 +116,18 @@ def test_a_fence_is_around_the_aggregators_pods_of_any_attempt_and_lets_nothing_
     assert fence["egress"] == []
 
 
+@pytest.mark.parametrize("endpoint", ["", "http://collector.monitoring:4317"])
+def test_an_aggregator_is_told_the_collector_and_its_fence_lets_it_there(endpoint):
+    rules = [{"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 4317}]}] if endpoint else []
+    settings = replace(SETTINGS, tracing_endpoint=endpoint, tracing_egress=rules)
+    pod = children.aggregator_job(OWNER, spec(), 1, settings)["spec"]["template"]["spec"]
+
+    env = pod["containers"][0].get("env", [])
+    assert env == ([{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint}] if endpoint else [])
+    assert "env" not in pod["initContainers"][0], "that one runs the researcher's code"
+    assert children.network_policy(OWNER, settings)["spec"]["egress"] == rules
+
+
 @pytest.mark.parametrize("scrapers", [[], [{"namespaceSelector": {"matchLabels": {"team": "watch"}}}]])
 def test_metrics_are_for_those_alone_who_were_named(scrapers):
     settings = HubSettings("f", "d:1", "a", "t", scrapers=scrapers)
