@@ -60,7 +60,7 @@ def observe(folder: Path, *settings: str, budgets: Mapping[str, float] | None = 
     with Operators() as operators, Federation(folder, *settings, budgets=budgets or {}) as federation:
         _wait_for_processes(federation, folder)
         targets = {name: [address] for name, address in (federation.addresses() | operators.addresses).items()}
-        with Prometheus(PROMETHEUS, folder / "prometheus", _free_port(), targets, [_impatient(folder)]) as prometheus:
+        with Prometheus(PROMETHEUS, folder / "prometheus", free_port(), targets, [_impatient(folder)]) as prometheus:
             yield Observed(federation, operators, prometheus)
 
 
@@ -79,7 +79,8 @@ def _wait_for_processes(federation: Federation, folder: Path) -> None:
         time.sleep(_POLL_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on now."""
     with socket.socket() as held:
         held.bind((HOST, 0))
         port: int = held.getsockname()[1]
