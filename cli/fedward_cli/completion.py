@@ -14,7 +14,7 @@ from fedward_cli.plugin import hoisted
 Names = Callable[[str, str | None], Sequence[str]]
 """Lists names of a kind in a namespace."""
 
-_PATIENCE_S = 2.0
+_PATIENCE_S = 3.0
 """A person waits for what a key press brings."""
 
 _JOBS, _SITES = "federatedjobs.fedward.io", "federatedsites.fedward.io"
@@ -76,7 +76,7 @@ def complete(program: Any, words: Sequence[str]) -> list[str]:
     """Complete the last word, asking the cluster that the words before it name."""
     *before, _ = words or [""]
     _, _, values = _walk(program, hoisted(before))
-    use(values.get("context"), values.get("kubeconfig"))
+    use(values.get("kube_context"), values.get("kubeconfig"))
     return candidates(program, words, names_in_cluster)
 
 

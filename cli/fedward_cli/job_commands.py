@@ -28,11 +28,16 @@ def register(app: typer.Typer) -> None:
         app.command()(each)
 
 
-def sites(output: Output = Format.TEXT) -> None:
+def sites(
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Of the jobs shown, for those who may not list all of them.")
+    ] = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Show who is in the federation, at the hub: connected, version, GPUs, datasets, and what each works on."""
     from fedward_cli.cluster.sites import look
 
-    found = look()
+    found = look(namespace)
     show(output, found.document, lambda: found.text(_now()))
 
 

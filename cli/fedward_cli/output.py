@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from io import StringIO
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,11 +34,18 @@ def show(output: Format, document: Callable[[], Document], text: Callable[[], It
         return
     from rich.console import Console
 
-    # A terminal's width decides how a table breaks; a pipe's reader wants each row on its line.
-    console = Console()
-    wide = Console(width=400, highlight=False) if not console.is_terminal else Console(highlight=False)
+    console = Console(highlight=False)
+    if console.is_terminal:
+        for each in text():
+            console.print(each, markup=False, soft_wrap=isinstance(each, str))
+        return
+    # Whoever reads a pipe wants each row on a line, however long, and no blanks behind it.
+    held = StringIO()
+    wide = Console(width=1000, highlight=False, file=held)
     for each in text():
         wide.print(each, markup=False, soft_wrap=isinstance(each, str))
+    for line in held.getvalue().splitlines():
+        typer.echo(line.rstrip())
 
 
 def written(document: Document, output: Format) -> str:

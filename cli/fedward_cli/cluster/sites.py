@@ -12,7 +12,7 @@ from typing import Any
 from cryptography import x509
 from rich.table import Table
 
-from fedward_cli.cluster.kubectl import ForbiddenError, Kubectl, Object, kubectl, listed
+from fedward_cli.cluster.kubectl import ForbiddenError, Kubectl, Object, kubectl, listed, within
 from fedward_operator.checks.lifetime import span
 from fedward_operator.policy.conditions import find, holds, read_time, show_time
 from fedward_operator.policy.joining.naming import SIGNER, speaker
@@ -97,15 +97,15 @@ class Federation:
         yield from (f"not seen: {each}" for each in self.unseen)
 
 
-def look(run: Kubectl = kubectl) -> Federation:
-    """Look at every site.
+def look(namespace: str | None = None, run: Kubectl = kubectl) -> Federation:
+    """Look at every site; `namespace` is where jobs are looked for by whoever may not list all of them.
 
     Raises:
         ClusterError: FederatedSites may not be seen, or there are none of that kind: this is no hub.
     """
     found = listed(run, "federatedsites.fedward.io")
     unseen: list[str] = []
-    jobs = _jobs(run, unseen)
+    jobs = _jobs(run, namespace, unseen)
     requests = _requests(run, unseen)
     at_work: dict[str, list[str]] = defaultdict(list)
     for job in jobs:
@@ -116,14 +116,14 @@ def look(run: Kubectl = kubectl) -> Federation:
     return Federation(tuple(sites), tuple(unseen))
 
 
-def _jobs(run: Kubectl, unseen: list[str]) -> Sequence[Object]:
+def _jobs(run: Kubectl, namespace: str | None, unseen: list[str]) -> Sequence[Object]:
     kind = "federatedjobs.fedward.io"
     try:
         return listed(run, kind, "--all-namespaces")
     except ForbiddenError:
         unseen.append("jobs of other namespaces, which only the hub's administrator may list")
     try:
-        return listed(run, kind)
+        return listed(run, kind, *within(namespace))
     except ForbiddenError as error:
         unseen[-1] = f"jobs: the right to {error.right} is missing"
         return ()

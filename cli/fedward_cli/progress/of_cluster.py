@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError, KindUnknownError, Object, streamed, within
+from fedward_cli.cluster.whose import JOBS, absent
 from fedward_cli.progress.state import Progress, SiteProgress
 from fedward_operator.policy.conditions import find, holds, read_time
 
@@ -58,20 +59,22 @@ def follow(
     Raises:
         ClusterError: there is no such job, it was deleted, or a right is missing.
     """
-    command = ["get", "federatedjobs.fedward.io", name, "--watch", "--output-watch-events", "-o", "json"]
+    command = ["get", JOBS, name, "--watch", "--output-watch-events", "-o", "json"]
     failures, was_seen = 0, False
     while True:
         try:
             with stream([*command, *within(namespace)]) as lines:
                 for event in documents(lines):
                     if event["type"] == "DELETED":
-                        raise _GoneError(f"the job {name} was deleted")
+                        raise _gone(name)
                     failures, was_seen = 0, True
                     yield read(event["object"])
         except (ForbiddenError, KindUnknownError, _GoneError):
             raise
         except ClusterError as error:
-            if not was_seen or "(NotFound)" in str(error):
+            if "(NotFound)" in str(error):
+                raise _gone(name) if was_seen else absent(name, namespace) from error
+            if not was_seen:
                 raise
             failures += 1
             if failures == 1:
@@ -85,13 +88,18 @@ def documents(lines: Iterable[str]) -> Iterator[Any]:
     held: list[str] = []
     for line in lines:
         held.append(line)
-        if line == "}":
+        # A document is indented, or all on one line: both are kubectl's, by its options and version.
+        if line == "}" or (len(held) == 1 and line.endswith("}")):
             yield json.loads("\n".join(held))
             held = []
 
 
 class _GoneError(ClusterError):
     """There is nothing left to follow."""
+
+
+def _gone(name: str) -> _GoneError:
+    return _GoneError(f"the job {name} was deleted")
 
 
 def _outcome(conditions: Sequence[Mapping[str, Any]]) -> Literal["Completed", "Failed"] | None:
