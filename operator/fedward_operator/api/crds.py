@@ -125,14 +125,14 @@ KINDS = (
         },
         columns=(
             ("Connected", _condition("Connected")),
-            ("Hospital", ".spec.displayName"),
+            ("Why", _condition("Connected", "reason")),
             ("GPUs", ".status.gpus"),
             ("Version", ".status.version"),
         ),
         wide=(
+            ("Hospital", ".spec.displayName"),
             ("Datasets", ".status.datasets"),
             ("Cases", ".status.cases"),
-            ("Message", _condition("Connected", "message")),
         ),
         needs_spec=False,
     ),
@@ -153,8 +153,9 @@ KINDS = (
                 ("self.spec.attempt >= oldSelf.spec.attempt", "an attempt never goes back"),
             ),
         },
-        columns=(("State", ".status.state"), ("Job", ".spec.job.name"), ("From", ".spec.job.namespace")),
-        wide=(("Attempt", ".spec.attempt"), ("Message", ".status.message")),
+        # A SiteJob's name begins with its job's.
+        columns=(("State", ".status.state"), ("From", ".spec.job.namespace")),
+        wide=(("Job", ".spec.job.name"), ("Attempt", ".spec.attempt"), ("Message", ".status.message")),
     ),
     Kind(
         name="SitePolicy",
