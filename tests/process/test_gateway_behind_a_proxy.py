@@ -59,7 +59,7 @@ class Hospital:
         """Say which round is open; 0 while the aggregator does not answer."""
         try:
             with urllib.request.urlopen(f"http://{self._metrics}/metrics", timeout=5) as page:
-                return float(re.search(r"^fedward_aggregator_round (\S+)", page.read().decode(), re.MULTILINE)[1])
+                return float(re.search(r"^fedward_aggregator_round\{.*\} (\S+)", page.read().decode(), re.MULTILINE)[1])
         except OSError:
             return 0.0
 
