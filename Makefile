@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts metrics images bundle lock clean
+.PHONY: help setup demo monitor-demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts metrics images bundle lock clean
 
 help:           ## what can be made
 	@sed -n 's/^\([-a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -24,6 +24,10 @@ $(READY): pyproject.toml requirements/bootstrap.txt requirements/dev.txt
 demo: setup     ## four synthetic hospitals train one model on this machine; says where the report is
 	@$(BIN)/fedward phantom data/phantom
 	@$(BIN)/fedward run examples/brain-tumour.yaml --out out/brain-tumour
+
+monitor-demo: setup ## the same, with a Prometheus over it; takes scripts/prepare_monitoring.sh
+	@$(BIN)/fedward phantom data/phantom
+	@$(BIN)/python -m monitoring.demo examples/brain-tumour.yaml --out out/monitor-demo
 
 test: lint types imports unit process cluster ## every check and every test
 
@@ -74,6 +78,9 @@ charts: setup   ## generate what the charts take from elsewhere: kinds, rights, 
 
 metrics: setup  ## generate docs/metrics.md from the metrics that each part makes
 	@$(BIN)/python scripts/generate_metrics.py
+
+dashboards: setup ## generate the charts' Grafana dashboards and alert rules from monitoring/
+	@$(BIN)/python -m monitoring
 
 images: setup   ## build the container images that have changed, into a cache outside the checkout; prints their sizes
 	@$(BIN)/python -m scripts.images build

@@ -35,13 +35,14 @@ class Client:
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def ask(self, expression: str) -> list[Series]:
-        """Evaluate PromQL now.
+    def ask(self, expression: str, when: float | None = None) -> list[Series]:
+        """Evaluate PromQL at a moment, Unix seconds, or now.
 
         Raises:
             PrometheusError: it is no PromQL, or takes too long.
         """
-        answer = self._get("/api/v1/query", query=expression)
+        moment = {} if when is None else {"time": when}
+        answer = self._get("/api/v1/query", query=expression, **moment)
         if answer["resultType"] == "scalar":
             return [_series({}, [answer["result"]])]
         return [_series(each["metric"], [each["value"]]) for each in answer["result"]]

@@ -56,9 +56,7 @@ _PROBLEMS = Row(
             steps=NONE_IS_GOOD,
         ),
         figure(
-            Frame(
-                "Refusals in the last hour", "What aggregators refused, of all sites and for any reason.", "none", 3, 4
-            ),
+            Frame("Refusals, last hour", "What aggregators refused, of all sites and for any reason.", "none", 3, 4),
             Query("round(sum(increase(fedward_aggregator_refusals_total[1h]))) or vector(0)"),
             steps=NONE_IS_GOOD,
         ),
@@ -246,7 +244,7 @@ _OPERATOR_ROW = Row(
         ),
         figure(
             Frame(
-                "Least room of an aggregator",
+                "Aggregators' room",
                 "The share that is left of the fullest aggregator's volume.",
                 "percentunit",
                 4,
@@ -257,8 +255,8 @@ _OPERATOR_ROW = Row(
         ),
         figure(
             Frame(
-                "First aggregator's certificate ends in",
-                "The certificate that ends first; the operator renews each after two thirds of its life.",
+                "Certificates end in",
+                "The aggregators' certificate that ends first; each is renewed after two thirds of its life.",
                 "s",
                 4,
                 4,

@@ -58,7 +58,7 @@ _NOW = Row(
             Query(f"max(fedward_operator_gpus_allowed * {_OPERATOR})", "allowed"),
         ),
         figure(
-            Frame("Refusals in the last hour", "What the gateway or the hub refused.", "none", 3, 4),
+            Frame("Refusals, last hour", "What the gateway or the hub refused.", "none", 3, 4),
             Query(f"round(sum(increase(fedward_gateway_refusals_total{{{_SITE}}}[1h]))) or vector(0)"),
             steps=((None, GREEN), (1, YELLOW), (5, RED)),
         ),

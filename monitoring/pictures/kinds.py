@@ -1,0 +1,161 @@
+"""Draws one panel of each kind into its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from monitoring.client import Series
+from monitoring.pictures.tables import tabulate
+from monitoring.pictures.wording import colour, named, words
+from monitoring.reading import Shown, Target
+
+Answer = tuple[Target, Sequence[Series]]
+
+INK, FAINT = "#24292e", "#6e7780"
+_PALETTE = ("#56a64b", "#e0b400", "#3274d9", "#ff780a", "#e02f44", "#8f3bb8", "#00a3a3", "#7c4a2d")
+_LINE = 16.0
+"""Pixels from one line of text to the next."""
+_SIZE = 8.5
+
+
+def draw(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
+    """Draw a panel's numbers, or what it says where there are none; the axes are in pixels, from the lower left."""
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    if not any(series for _, series in answers):
+        axes.text(width / 2, height / 2, panel.defaults["noValue"], ha="center", va="center", color=FAINT, size=11)
+        return
+    _KINDS[panel.kind](axes, panel, answers, width, height)
+
+
+def _figure(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
+    found = [(target, each) for target, series in answers for each in series]
+    for number, (target, each) in enumerate(found):
+        x = width * (number + 0.5) / len(found)
+        name, mode = _legend(target, each), panel.options.get("textMode")
+        text = name if mode == "name" else words(each.value, panel.defaults)
+        with_name = mode == "value_and_name" or len(found) > 1
+        axes.text(
+            x,
+            height * 0.55,
+            text,
+            ha="center",
+            va="center",
+            size=19,
+            weight="bold",
+            color=colour(each.value, panel.defaults),
+        )
+        if with_name:
+            axes.text(x, height * 0.12, name, ha="center", va="center", size=9, color=INK)
+
+
+def _bars(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
+    found = sorted(((_legend(target, each), each.value) for target, series in answers for each in series))
+    top = panel.defaults.get("max") or max((value for _, value in found), default=0) or 1.0
+    left, right, step = width * 0.28, width * 0.8, min(height / len(found), 34.0)
+    for number, (name, value) in enumerate(found):
+        y = height - step * (number + 0.5)
+        axes.text(left - 8, y, name, ha="right", va="center", size=_SIZE, color=INK)
+        axes.barh(y, right - left, left=left, height=step * 0.62, color="#eceff2")
+        shown = colour(value, panel.defaults)
+        axes.barh(y, (right - left) * min(value / top, 1.0), left=left, height=step * 0.62, color=shown)
+        axes.text(right + 8, y, words(value, panel.defaults), va="center", size=_SIZE, color=shown, weight="bold")
+
+
+def _table(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
+    table = tabulate(panel, [series for _, series in answers])
+    step, room = width / len(table.headings), int(height // _LINE) - 1
+    for column, heading in enumerate(table.headings):
+        axes.text(column * step, height - _LINE / 2, heading, va="center", size=_SIZE, color="#2a63b8", weight="bold")
+    for line, row in enumerate(table.rows[:room], 1):
+        y = height - _LINE * (line + 0.5)
+        axes.plot([0, width], [y + _LINE / 2] * 2, color="#e4e7ea", lw=0.6)
+        for column, (text, shown) in enumerate(row):
+            axes.text(column * step, y, text, va="center", size=_SIZE, color=shown or INK)
+
+
+def _course(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
+    inner = axes.inset_axes((58, 44, width - 66, height - 50), transform=axes.transData)
+    found = [(_legend(target, each), each) for target, series in answers for each in series]
+    _frame(inner, panel)
+    if panel.defaults.get("custom", {}).get("stacking", {}).get("mode") == "normal":
+        times = sorted({when for _, each in found for when, _ in each.points})
+        heights = [[dict(each.points).get(when, 0.0) for when in times] for _, each in found]
+        inner.stackplot(times, heights, colors=_PALETTE, alpha=0.75)
+    else:
+        for number, (_, each) in enumerate(found):
+            shown = _PALETTE[number % len(_PALETTE)]
+            inner.plot([when for when, _ in each.points], [value for _, value in each.points], color=shown, lw=1.5)
+    inner.set_ylim(bottom=0, top=panel.defaults.get("max"))
+    _keys(axes, [(name, _PALETTE[number % len(_PALETTE)]) for number, (name, _) in enumerate(found)], width)
+
+
+def _timeline(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
+    inner = axes.inset_axes((58, 44, width - 66, height - 50), transform=axes.transData)
+    found = sorted(
+        ((_legend(target, each), each) for target, series in answers for each in series), key=lambda it: it[0]
+    )
+    _frame(inner, panel)
+    for line, (_, each) in enumerate(found):
+        ends = [*each.points[1:], each.points[-1]]
+        for (begin, value), (end, _) in zip(each.points, ends, strict=True):
+            inner.barh(
+                line,
+                end - begin,
+                left=begin,
+                height=0.7,
+                color=colour(value, panel.defaults),
+            )
+    inner.set_yticks(range(len(found)), [name for name, _ in found])
+    inner.invert_yaxis()
+    (mapping,) = panel.defaults["mappings"]
+    seen = {f"{value:g}" for _, each in found for _, value in each.points}
+    _keys(axes, [(one["text"], named(one["color"])) for key, one in mapping["options"].items() if key in seen], width)
+
+
+def _frame(inner: Axes, panel: Shown) -> None:
+    inner.tick_params(labelsize=7.5, colors=FAINT, length=0)
+    inner.grid(color="#e4e7ea", lw=0.6)
+    inner.set_axisbelow(True)
+    for spine in inner.spines.values():
+        spine.set_visible(False)
+    inner.yaxis.set_major_locator(MaxNLocator(5))
+    inner.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: words(round(value, 9), {**panel.defaults, "mappings": ()}))
+    )
+    inner.xaxis.set_major_locator(MaxNLocator(5))
+    inner.xaxis.set_major_formatter(FuncFormatter(lambda when, _: _clock(when)))
+
+
+def _keys(axes: Axes, keys: Sequence[tuple[str, str]], width: float) -> None:
+    x = 8.0
+    for name, shown in keys:
+        axes.plot([x, x + 14], [10, 10], color=shown, lw=3, solid_capstyle="butt")
+        axes.text(x + 19, 10, name, va="center", size=8, color=INK)
+        x += 36 + 5.6 * len(name)
+        if x > width - 60:
+            break
+
+
+def _legend(target: Target, series: Series) -> str:
+    if target.legend == "__auto":
+        return ", ".join(series.labels.values())
+    return re.sub(r"{{(\w+)}}", lambda found: series.labels.get(found[1], ""), target.legend).strip()
+
+
+def _clock(when: float) -> str:
+    return f"{datetime.fromtimestamp(when, UTC):%H:%M:%S}"
+
+
+_KINDS: Mapping[str, Callable[[Axes, Shown, Sequence[Answer], float, float], None]] = {
+    "stat": _figure,
+    "bargauge": _bars,
+    "table": _table,
+    "timeseries": _course,
+    "state-timeline": _timeline,
+}
