@@ -109,6 +109,24 @@ def run(
 
 
 @app.command()
+def track(
+    folder: Annotated[Path, typer.Argument(help="A run's --out folder, or what `fedward report JOB` wrote.")],
+    uri: Annotated[
+        str | None, typer.Option(metavar="URL", help="The MLflow server; the one that the job names if left out.")
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="The experiment; what the job says, or NAMESPACE/JOB, if left out.")
+    ] = None,
+) -> None:
+    """Log a run to MLflow, finished or still going on; what is there already is not logged again."""
+    from fedward_cli.tracking.command import track
+
+    if not track(folder, uri, experiment, typer.echo):
+        typer.echo("error: not everything is logged; the same command logs the rest", err=True)
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def plan(
     file: File,
     overrides: Overrides = None,

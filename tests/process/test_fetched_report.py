@@ -49,7 +49,7 @@ class Cluster:
                 "uid": plan["job"]["uid"],
                 "creationTimestamp": "2026-03-01T12:00:00Z",
             },
-            "spec": {"rounds": {"count": 3}},
+            "spec": {"rounds": {"count": 3}, "tracking": {"mlflow": {"uri": "https://mlflow.example.org"}}},
             "status": {"attempt": 1, "round": 3, "rounds": 3, "state": state, "conditions": [said]},
         }
         if state in ("Completed", "Failed"):
@@ -100,6 +100,10 @@ def test_a_fetched_job_is_as_a_local_run_of_it(ran: tuple[Path, Result], tmp_pat
     assert (tmp_path / "fetched" / METRICS).read_text() == (out / METRICS).read_text()
     assert (tmp_path / "fetched/model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
     assert (tmp_path / "fetched/bundle/models/model.safetensors").exists()
+    for charts in ("tensorboard", "tensorboard/north"):
+        name = f"{charts}/events.out.tfevents.fedward"
+        assert (tmp_path / "fetched" / name).read_bytes() == (out / name).read_bytes()
+    assert "mlflow.example.org" in (tmp_path / "fetched/run/tracking.json").read_text(), "for `fedward track`"
     assert sorted(each.name for each in cluster.volume.iterdir()) == before, "nothing is written on the volume"
     assert cluster.asked[-3:] == ["wait", "exec", "delete"]
 

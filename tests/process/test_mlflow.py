@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -331,3 +332,30 @@ def test_a_federation_trains_to_its_end_before_the_server_has_answered_anything(
     client = MlflowClient(gate.address)
     (found,) = client.search_runs([client.get_experiment_by_name(tmp_path.name).experiment_id])
     assert (found.info.status, found.data.metrics[MARKER]) == ("FINISHED", 3)
+
+
+def test_a_tracker_that_dies_is_started_again_while_the_federation_trains(tmp_path: Path, gate: Gate) -> None:
+    killed: list[int] = []
+
+    def kill_the_first(request: str) -> None:
+        if request == LOG and not killed:
+            killed.append(tracker_of(tmp_path / "out"))
+            os.kill(killed[0], signal.SIGKILL)
+
+    gate.before = kill_the_first
+    view = Watched(lambda: None)
+    settings = (f"tracking.mlflow.uri={gate.address}", f"tracking.mlflow.experiment={tmp_path.name}", "rounds.count=30")
+    result = federate(tmp_path, view, settings)
+    assert (result.state, len(killed)) == ("Completed", 1)
+    client = MlflowClient(gate.address)
+    (found,) = client.search_runs([client.get_experiment_by_name(tmp_path.name).experiment_id])
+    assert (found.info.status, found.data.metrics[MARKER]) == ("FINISHED", 30)
+
+
+def tracker_of(out: Path) -> int:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"fedward_cli.tracking" in words and str(out).encode() in words:
+                return int(entry.name)
+    raise AssertionError(f"nothing tracks {out}")

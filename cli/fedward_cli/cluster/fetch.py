@@ -22,7 +22,9 @@ from fedward_cli.problems import InputError
 from fedward_cli.problems import Problem as InputProblem
 from fedward_cli.progress.of_cluster import read
 from fedward_cli.report import write_report
-from fedward_cli.results import METRICS, RESULT, ROUNDS, Problem, write_record
+from fedward_cli.results import METRICS, RESULT, ROUNDS, Problem, read_closed, read_rounds, write_record
+from fedward_cli.tracking.event_files import EventFiles
+from fedward_cli.tracking.settings import SETTINGS
 from fedward_operator.policy.conditions import find, read_time
 from fedward_protocol.plan import Plan
 from fedward_protocol.wire import federation_pb2 as pb
@@ -124,6 +126,11 @@ def _write(folder: Folder, found: AtHub, state: State) -> Path:
     ended = read_time(status.get("completionTime"))
     ending = Ending(state, ended, _failure(found, state, history.status), (), parameters)
     write_record(folder.out / RESULT, result_of(attempt, history, begun or datetime.now(UTC), ending))
+    EventFiles(folder.out, plan.evaluation.metric).begin(
+        read_rounds(folder.out), read_closed(folder.out), is_over=state == "Completed"
+    )
+    if tracking := found.job["spec"].get("tracking"):
+        (folder.run / SETTINGS).write_text(json.dumps(tracking))
     return write_report(folder.out)
 
 

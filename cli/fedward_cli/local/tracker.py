@@ -14,10 +14,13 @@ from fedward_cli.problems import InputError, Problem
 from fedward_cli.tracking.settings import NOT_INSTALLED, SETTINGS, is_installed
 from fedward_operator.api.tracking import Tracking
 
+PROGRAM = (sys.executable, "-m", "fedward_cli.tracking")
 LONGEST_WAIT_S = 60.0
 """How long a run that has ended waits for MLflow."""
-_STOP_GRACE_S = 5.0
-_BACKOFF = Backoff(limit=5, first_s=1.0)
+STOP_GRACE_S = 5.0
+_GAVE_UP = 1
+"""Its exit code when its own patience with the server is at an end."""
+BACKOFF = Backoff(limit=5, first_s=1.0)
 
 
 class Tracker:
@@ -31,7 +34,8 @@ class Tracker:
         if tracking is not None and not is_installed():
             raise InputError([Problem("spec.tracking", (), NOT_INSTALLED)])
         self._folder, self._tracking, self._say = folder, tracking, say
-        self._is_over = threading.Event()
+        self._is_over = False
+        self._stopped = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         # A thread, because the run's event loop is gone while the last of it is waited for.
         self._thread = threading.Thread(target=self._keep, name="tracker", daemon=True)
@@ -45,42 +49,47 @@ class Tracker:
 
     def finish(self, longest_wait_s: float = LONGEST_WAIT_S) -> None:
         """Wait until everything is logged, but no longer than this; the folder has been let go of."""
-        self._is_over.set()
+        self._is_over = True
         if self._tracking is None:
             return
         with contextlib.suppress(KeyboardInterrupt):
             self._thread.join(longest_wait_s)
+        self._stopped.set()
         if self._thread.is_alive() and self._process is not None:
             self._process.terminate()
-            self._thread.join(_STOP_GRACE_S)
+            self._thread.join(STOP_GRACE_S)
         self.kill()
         if self._process is None or self._process.returncode != 0:
             self._say(f"log the rest later with: fedward track {self._folder.out}")
 
     def kill(self) -> None:
         """End it now."""
-        self._is_over.set()
-        if self._thread.is_alive() and self._process is not None:
-            self._process.kill()
-            self._thread.join()
+        self._stopped.set()
+        while self._thread.is_alive():
+            # Asked again, because it may have been started this very moment.
+            if self._process is not None:
+                self._process.kill()
+            self._thread.join(0.1)
 
     def _keep(self) -> None:
         failures = 0
-        while self._once() != 0 and not self._is_over.is_set():
-            failures += 1
-            if failures > _BACKOFF.limit:
-                self._say(f"MLflow is given up; see {self._folder.log('tracker')}")
+        while (code := self._once()) != 0 and not self._stopped.is_set():
+            if code == _GAVE_UP and self._is_over:
                 return
-            self._is_over.wait(_BACKOFF.delay_s(failures, 0.5))
+            failures += 1
+            if failures > BACKOFF.limit:
+                self._say(f"logging to MLflow keeps failing; see {self._folder.log('tracker')}")
+                return
+            if self._stopped.wait(BACKOFF.delay_s(failures, 0.5)):
+                return
 
     def _once(self) -> int:
         """Run it, passing on what it says; what goes wrong inside it is in its log."""
-        command = [sys.executable, "-m", "fedward_cli.tracking", str(self._folder.out)]
         with (
             self._folder.log("tracker").open("ab") as log,
             # In a session of its own: Ctrl-C stops the run, and how that ended is logged too.
             subprocess.Popen(  # noqa: S603 - our own program
-                command,
+                (*PROGRAM, str(self._folder.out)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
