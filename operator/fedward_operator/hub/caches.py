@@ -71,6 +71,12 @@ class HubCaches:
         return [(name, len(cache)) for name, cache in vars(self).items()]
 
 
+def own(cache: Cache[ChildView], key: Key, uid: str) -> ChildView | None:
+    """Return the child of this name, if it is the job's of this uid and is to stay."""
+    found = cache.get(key)
+    return found if found is not None and found.job_uid == uid and not found.deleting else None
+
+
 WATCHED: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
     # By its one name too: a site may make other Leases in its mailbox, as many as it likes.
     "heartbeats": (

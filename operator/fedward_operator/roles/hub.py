@@ -15,10 +15,11 @@ from fedward_operator.hub.authority_secret import AuthorityReconciler, Authority
 from fedward_operator.hub.caches import WATCHED, HubCaches
 from fedward_operator.hub.dismissals import Dismissals
 from fedward_operator.hub.observer import Observer
-from fedward_operator.hub.reconciler import COMPONENT, HubReconciler
+from fedward_operator.hub.reconciler import HubReconciler
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.hub.signer import SigningReconciler
 from fedward_operator.hub.sites import SiteStatusReconciler
+from fedward_operator.hub.telling import COMPONENT
 from fedward_operator.hub.views import Key
 from fedward_operator.kube import kinds
 from fedward_operator.kube.access import Access
