@@ -30,6 +30,14 @@ _KINDS: Mapping[tuple[str, str], str] = {
 }
 """What a parameter of a command names in the cluster."""
 
+_WORDS: Mapping[str, Sequence[str]] = {
+    "output": ("text", "json", "yaml"),
+    "shell": ("bash", "zsh", "fish"),
+    "role": ("hub", "site"),
+    "approval": ("automatic", "manual"),
+}
+"""What a parameter may be, wherever it is one."""
+
 _RUNS = "result.json"
 
 
@@ -43,6 +51,8 @@ def candidates(program: Any, words: Sequence[str], names: Names) -> list[str]:
     """
     *before, begun = words or [""]
     at, path, values = _walk(program, hoisted(before))
+    if at is None:
+        return []
     waiting = (_option(at, before[-1]) or _option(program, before[-1])) if before else None
     if waiting is not None and not waiting.is_flag:
         found = _values(waiting, path, values, names)
@@ -81,7 +91,7 @@ def complete(program: Any, words: Sequence[str]) -> list[str]:
 
 
 def _walk(program: Any, words: Sequence[str]) -> tuple[Any, str, dict[str, Any]]:
-    """Go down to the command that is typed; give it, its path, and what was given to it so far."""
+    """Go down to the command that is typed; give it (None: there is no such one), its path, and what it was given."""
     at, path = program, ""
     values: dict[str, Any] = {"arguments": [], "namespace": None}
     rest = iter(words)
@@ -94,7 +104,7 @@ def _walk(program: Any, words: Sequence[str]) -> tuple[Any, str, dict[str, Any]]
                 values[option.name or ""] = value
         elif hasattr(at, "commands"):
             if word not in at.commands:
-                break
+                return None, path, values
             at, path = at.commands[word], f"{path} {word}".strip()
         else:
             values["arguments"].append(word)
@@ -107,9 +117,8 @@ def _option(at: Any, word: str) -> Any:
 
 
 def _values(parameter: Any, path: str, values: Mapping[str, Any], names: Names) -> list[str]:
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return [getattr(each, "value", each) for each in choices]
+    if parameter.name in _WORDS:
+        return list(_WORDS[parameter.name])
     kind = _KINDS.get((path, parameter.name or ""))
     namespace = None if kind == _SITES else values["namespace"]
     return list(names(kind, namespace)) if kind else []

@@ -25,9 +25,8 @@ def at_hub(found: AtHub, site: str | None, options: Sequence[str], run: Kubectl,
     pods = run(["get", "pods", "-l", selector, "-o", "name", *within(found.namespace)])
     if not pods.strip():
         state = (found.job.get("status") or {}).get("state", "Pending")
-        raise ClusterError(
-            f"{found.name} has no aggregator's pod now ({state}): fedward describe {found.name} says why"
-        )
+        why = f"fedward describe {found.name} -n {found.namespace} says why"
+        raise ClusterError(f"{found.name} has no aggregator's pod now ({state}): {why}")
     with stream(_command(selector, found.namespace, options)) as lines:
         yield from (line for line in lines if site is None or names(line, "site", site))
 

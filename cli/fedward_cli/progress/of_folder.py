@@ -8,7 +8,16 @@ from pathlib import Path
 
 from fedward_cli.local.folder import Folder, is_in_use
 from fedward_cli.progress.state import Progress, SiteProgress
-from fedward_cli.results import METRICS, RESULT, Result, RoundRecord, mean_over_sites, read_result, read_rounds
+from fedward_cli.results import (
+    METRICS,
+    RESULT,
+    Result,
+    RoundRecord,
+    mean_over_sites,
+    read_closed,
+    read_result,
+    read_rounds,
+)
 
 _PAUSE_S = 1.0
 """Between two looks: nothing tells another process that a file was written."""
@@ -48,7 +57,7 @@ def read(out: Path, metric: str = "dice") -> Progress | None:
         ),
         outcome=None if state == "Running" else state,
         values=values,
-        closed=_closed(records, result.attempt),
+        closed={each.round: datetime.fromtimestamp(each.closed_at, UTC) for each in read_closed(out)},
     )
 
 
@@ -91,16 +100,6 @@ def _of(site: str, records: Sequence[RoundRecord], metric: str) -> float | None:
         if record.site == site and metric in record.metrics:
             return record.metrics[metric].value
     return None
-
-
-def _closed(records: Sequence[RoundRecord], attempt: int) -> dict[int, datetime]:
-    """Say when each round of this attempt closed: its updates came, and waited for the last."""
-    found: dict[int, datetime] = {}
-    for record in records:
-        if record.attempt == attempt and record.samples and record.received_at is not None:
-            at = datetime.fromtimestamp(record.received_at + record.seconds.wait, UTC)
-            found[record.round] = max(found.get(record.round, at), at)
-    return found
 
 
 def _message(result: Result, *, is_left: bool) -> str:

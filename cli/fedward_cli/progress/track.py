@@ -42,8 +42,9 @@ class Track:
             return None
         spans = [(after - before).total_seconds() for (_, before), (_, after) in pairwise(sorted(self._closed.items()))]
         if spans:
-            opened = max(self._closed.values())
-            return max(timedelta(), timedelta(seconds=median(spans)) * left - (now - opened))
+            pace, opened = timedelta(seconds=median(spans)), max(self._closed.values())
+            # A round that takes longer than the others has taken its share, and not that of those to come.
+            return pace * left - min(now - opened, pace)
         # Since a job was resumed, more rounds are done than it has had time for.
         if progress.started is None or progress.attempt > 1 or not progress.rounds_done:
             return None

@@ -52,7 +52,8 @@ class Lines:
         for site in progress.sites:
             before = self._sites.get(site.name)
             self._sites[site.name] = site
-            if before is None and site.state in ATTENDS:
+            is_plain = before is None and site.state in ATTENDS
+            if is_plain or progress.outcome == "Completed":
                 continue
             if before is None or _standing(before) != _standing(site):
                 self.say(f"{progress.name}: {site_line(site)}")
