@@ -166,7 +166,7 @@ _TIME = Row(
         course(
             Frame(
                 "Length of a round",
-                "From opening to model. Half of the rounds so far were shorter, one in ten was longer.",
+                "From opening to model; of it, waiting from the first update to the last.",
                 "s",
                 8,
             ),
@@ -181,7 +181,7 @@ _TIME = Row(
             Query(
                 "histogram_quantile(0.5, sum by (le)"
                 f' (fedward_aggregator_stage_duration_seconds_bucket{{{_JOB},stage="wait"}}))',
-                "of it, waiting for the last update",
+                "of it, waiting",
             ),
         ),
         timeline(

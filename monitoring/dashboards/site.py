@@ -25,6 +25,7 @@ _NAMED = "{{job_namespace}}/{{job_name}}"
 _OPERATOR = 'on (instance) group_left () fedward_operator_build_info{role="site"}'
 _NO_NVML = "No GPU that can be asked"
 _NO_TRAINER = "No job has been trained yet"
+_NOT_SAID = "No trainer says so"
 
 
 def _trainer(series: str) -> str:
@@ -124,7 +125,7 @@ _RUNNING = Row(
             Query(_trainer("loss"), _NAMED),
         ),
         course(
-            Frame("Speed", "Training cases worked through.", "cps", 8, empty=_NO_TRAINER),
+            Frame("Speed", "Training cases worked through.", "cps", 8, empty=_NOT_SAID),
             Query(_trainer("cases_per_second"), _NAMED),
         ),
         course(
@@ -133,7 +134,7 @@ _RUNNING = Row(
                 "The share of training time that the machine waited for cases to be read: high means slow storage.",
                 "percentunit",
                 8,
-                empty=_NO_TRAINER,
+                empty=_NOT_SAID,
             ),
             Query(_trainer("data_wait_ratio"), _NAMED),
             at_most=1,
@@ -152,7 +153,7 @@ _RUNNING = Row(
             Frame("Dice", "Of the models that were evaluated here, as it was let out.", "none", 8, empty=_NO_TRAINER),
             Query(
                 f'max by ({_BY}, metric) (fedward_trainer_metric{{{_JOB},metric=~"dice.*"}})',
-                f"{_NAMED} {{{{metric}}}}",
+                f"{{{{metric}}}} {_NAMED}",
             ),
             at_most=1,
         ),

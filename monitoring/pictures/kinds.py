@@ -55,9 +55,9 @@ def _figure(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, h
 
 
 def _bars(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
-    found = sorted(((_legend(target, each), each.value) for target, series in answers for each in series))
+    found = [(_legend(target, each), each.value) for target, series in answers for each in series]
     top = panel.defaults.get("max") or max((value for _, value in found), default=0) or 1.0
-    left, right, step = width * 0.28, width * 0.8, min(height / len(found), 34.0)
+    left, right, step = width * 0.38, width * 0.82, min(height / len(found), 34.0)
     for number, (name, value) in enumerate(found):
         y = height - step * (number + 0.5)
         axes.text(left - 8, y, name, ha="right", va="center", size=_SIZE, color=INK)
@@ -135,11 +135,12 @@ def _frame(inner: Axes, panel: Shown) -> None:
 def _keys(axes: Axes, keys: Sequence[tuple[str, str]], width: float) -> None:
     x = 8.0
     for name, shown in keys:
+        needed = 36 + 5.6 * len(name)
+        if x + needed > width:
+            break
         axes.plot([x, x + 14], [10, 10], color=shown, lw=3, solid_capstyle="butt")
         axes.text(x + 19, 10, name, va="center", size=8, color=INK)
-        x += 36 + 5.6 * len(name)
-        if x > width - 60:
-            break
+        x += needed
 
 
 def _legend(target: Target, series: Series) -> str:

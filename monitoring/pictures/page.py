@@ -19,8 +19,8 @@ _COLUMN, _LINE = 60.0, 32.0
 _GAP, _HEAD, _TITLE = 4.0, 44.0, 24.0
 _DPI = 100
 _POINTS = 240
-_COLOURS = 96
-"""Few enough for a small file, enough for smooth letters."""
+_COLOURS = 255
+"""A palette makes the file a quarter as large."""
 
 
 def draw_page(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _COLOURS = {"green": "#3d8b37", "red": "#d0273c", "blue": "#2a63b8"}
 _DURATIONS = ((86400 * 365, "years"), (86400, "days"), (3600, "hours"), (60, "min"), (1, "s"), (0.001, "ms"))
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
+_BYTES_A_SECOND = ("B/s", "kB/s", "MB/s", "GB/s")
 _RATES = {"cps": "/s", "reqps": " req/s"}
 
 
@@ -23,8 +24,10 @@ def words(value: float, fields: Mapping[str, Any]) -> str:
     match unit:
         case "s":
             return _duration(value)
-        case "bytes" | "Bps":
-            return _nbytes(value) + ("/s" if unit == "Bps" else "")
+        case "bytes":
+            return _scaled(value, 1024, _BYTES)
+        case "Bps":
+            return _scaled(value, 1000, _BYTES_A_SECOND)
         case "percentunit":
             return f"{value:.0%}" if decimals is None else f"{value:.{int(decimals)}%}"
         case _:
@@ -59,9 +62,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / size:.3g} {unit}"
 
 
-def _nbytes(value: float) -> str:
-    step = min(int(math.log(max(abs(value), 1), 1024)), len(_BYTES) - 1)
-    return f"{value / 1024**step:.3g} {_BYTES[step]}"
+def _scaled(value: float, base: int, units: Sequence[str]) -> str:
+    step = min(int(math.log(max(abs(value), 1), base)), len(units) - 1)
+    return f"{value / base**step:.3g} {units[step]}"
 
 
 def _plain(value: float, decimals: float | None) -> str:

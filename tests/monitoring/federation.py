@@ -16,8 +16,8 @@ SITES = ("east", "north", "south", "west")
 JOB = {"job_namespace": "research", "job_name": "brain-tumour"}
 TOY = Path(__file__).resolve().parents[1] / "process"
 TRAINER = Path(__file__).with_name("scored_trainer.py")
-EPSILON = 1e6
-"""Nobody's guarantee, but a sum that a gateway keeps as it would a smaller one."""
+EPSILON = 10.0
+"""Enough for some hundred rounds."""
 
 _JOB = """
 apiVersion: fedward.io/v1alpha1
@@ -28,7 +28,7 @@ spec:
   data: {dataset: brats}
   sites: {names: [east, north, south, west]}
   rounds: {count: 2000, quorum: 3, deadline: 5m, grace: 2s}
-  privacy: {filters: [{name: gaussianNoise, maxNorm: 1.0, multiplier: 0.5}]}
+  privacy: {filters: [{name: gaussianNoise, maxNorm: 1.0, multiplier: 12}]}
   backoffLimit: 100
 """
 _SITE = """

@@ -27,6 +27,7 @@ class Operators:
         self.is_heard = dict.fromkeys(SITES, True)
         self.queue_age_s = 0.2
         self.job_state, self.attempt = "Training", 1
+        self.round, self.rounds, self.dice = 7, 30, 0.8
         self.hub_is_reached = self.policy_holds = self.leads = True
         self.authority_ends, self.membership_ends = now + 3000 * _DAY, now + 25 * _DAY
         self._created = now
@@ -52,28 +53,34 @@ class Operators:
 
     def _made(self, role: str, samples) -> Metrics:
         metrics = Metrics(role)
-        metrics.reconciled("FederatedJob", "done", 0.01)
-        metrics.meter("hub").called("GET", 200)
+        calls = metrics.meter(role)
+
+        def work() -> Iterator[Sample]:
+            """Be as busy as one is scraped."""
+            metrics.reconciled("FederatedJob", "done", 0.01)
+            calls.called("PATCH", 200)
+            return samples()
+
         metrics.watch_queues(lambda: [("FederatedJob", 0, self.queue_age_s if role == "hub" else 0.1)])
         metrics.watch_caches(lambda: [("federatedjobs", 1), ("federatedsites", len(SITES))])
         metrics.watch_process(lambda: self.leads or role == "site", lambda: True)
-        metrics.show(samples)
+        metrics.show(work)
         return metrics
 
     def _hub(self) -> Iterator[Sample]:
         job = tuple(JOB.values())
         yield from _samples(
             job_state=[((*job, self.job_state), 1)],
-            job_round=[(job, 7)],
-            job_rounds=[(job, 30)],
+            job_round=[(job, self.round)],
+            job_rounds=[(job, self.rounds)],
             job_created_timestamp_seconds=[(job, self._created)],
             job_attempt=[(job, self.attempt)],
             job_condition=[((*job, "Running", self.job_state), 1)],
             job_sites_wanted=[(job, len(SITES))],
             job_sites_ready=[(job, len(SITES))],
-            job_metric=[((*job, "dice"), 0.8)],
+            job_metric=[((*job, "dice"), self.dice)],
             job_site_state=[((*job, name, "Training"), 1) for name in SITES],
-            job_site_round=[((*job, name), 7) for name in SITES],
+            job_site_round=[((*job, name), self.round) for name in SITES],
             site_connected=[((name,), heard) for name, heard in self.is_heard.items()],
             site_last_seen_timestamp_seconds=[((name,), time.time()) for name in SITES],
             site_gpus=[((name,), 1) for name in SITES],

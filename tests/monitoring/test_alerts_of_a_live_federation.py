@@ -22,7 +22,7 @@ FEDERATION, JOB, SITE = (
     )
 )
 DAY = 86400
-MANY_ROUNDS = 350.0
+MANY_ROUNDS = 2.5
 """The ε that some forty rounds spend."""
 
 
