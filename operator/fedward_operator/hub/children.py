@@ -83,7 +83,7 @@ def service_held(owner: Owner) -> Mapping[str, Any]:
 
 
 def network_policy(owner: Owner, settings: HubSettings) -> Manifest:
-    """Make the fence: the door and the operator reach an aggregator, scrapers its metrics; it reaches a collector, if any."""
+    """Make the fence: door and operator reach an aggregator, scrapers its metrics; it reaches a collector, if any."""
     home = {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}}
     callers: list[Manifest] = [
         {"namespaceSelector": home, "podSelector": {"matchLabels": {naming.LABEL_COMPONENT: component}}}

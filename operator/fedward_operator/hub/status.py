@@ -10,7 +10,6 @@ from typing import Any
 from fedward_operator.api.job import FederatedJobStatus
 from fedward_operator.hub.decide import Decision, Observed, Stage
 from fedward_operator.hub.progress import dismissed
-from fedward_operator.kube.events import Note
 from fedward_operator.policy import conditions
 from fedward_operator.policy.conditions import Finding
 from fedward_operator.policy.problem import Problem
@@ -66,23 +65,9 @@ def status_of(seen: Observed, decision: Decision, plan_digest: str | None) -> St
     return written
 
 
-def notes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Note]:
-    """Say what `kubectl describe` shall show of a transition."""
-    old = {each["type"]: each for each in before.get("conditions") or ()}
-    for now in after["conditions"]:
-        was = old.get(now["type"])
-        if was is not None and (was["status"], was["reason"]) == (now["status"], now["reason"]):
-            continue
-        text = now["message"] or now["reason"]
-        occasion = f"{now['type']} {now['status']} after {was['lastTransitionTime'] if was else 'nothing'}"
-        occasion += f" {was['reason']}" if was else ""
-        if now["type"] == "Running":
-            fine = now["status"] == "True" or now["reason"] in ("Completed", "Suspended", "WaitingForSites")
-            yield Note("Normal" if fine else "Warning", now["reason"], text, occasion)
-        elif (now["type"] == "Degraded" and now["status"] == "True") or (
-            now["type"] == "Admitted" and now["status"] == "False"
-        ):
-            yield Note("Warning", now["reason"], text, occasion)
+def is_troubled(site: Mapping[str, Any]) -> bool:
+    """Tell of a site's status whether it keeps the site from taking part."""
+    return site["state"] not in _SITE_FINE
 
 
 def is_mere_progress(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -215,7 +200,7 @@ def _quorum(seen: Observed, stage: Stage, sites: list[Status]) -> Finding:
 def _degraded(stage: Stage, why: Problem | None, sites: list[Status]) -> Finding:
     if stage in (Stage.COMPLETED, Stage.FAILED, Stage.SUSPENDED, Stage.UNPLANNED):
         return Finding("Degraded", False, "NotRunning")
-    troubled = [site for site in sites if site["state"] not in _SITE_FINE]
+    troubled = [site for site in sites if is_troubled(site)]
     if stage is Stage.RUNNING and why is not None:
         return Finding("Degraded", True, why.reason, why.message)
     if troubled:

@@ -12,6 +12,7 @@ from fedward_operator.api.meta import API_VERSION
 from fedward_operator.hub import status
 from fedward_operator.hub.caches import HubCaches
 from fedward_operator.hub.children import Manifest
+from fedward_operator.hub.notes import notes
 from fedward_operator.hub.views import JobView, Key
 from fedward_operator.kube import events, kinds
 from fedward_operator.kube.client import Client
@@ -56,7 +57,7 @@ class Telling:
     async def write(self, view: JobView, job: Manifest, after: Manifest) -> None:
         """Write the status now, with an Event of each transition."""
         about = {"namespace": view.key[0], "name": view.key[1], "uid": view.uid}
-        for note in status.notes(job["status"], after):
+        for note in notes(job["status"], after):
             await events.say(self._client, COMPONENT, kinds.FEDERATED_JOB, about, note, self._now(), view.key[0])
         manifest = {"apiVersion": API_VERSION, "kind": kinds.FEDERATED_JOB.name, "metadata": about, "status": after}
         try:

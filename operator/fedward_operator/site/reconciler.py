@@ -204,7 +204,9 @@ class SiteReconciler:
         before = {each["type"]: each for each in mirrored.status.get("conditions") or ()}
         for now in after["conditions"]:
             was = before.get(now["type"])
-            if now["type"] != "Running" or (was and (was["status"], was["reason"]) == (now["status"], now["reason"])):
+            # Why a job is not admitted is what keeps it from running, too.
+            is_told = now["type"] == "Running" or (now["type"], now["status"]) == ("Admitted", "True")
+            if not is_told or (was and (was["status"], was["reason"]) == (now["status"], now["reason"])):
                 continue
             occasion = f"{now['status']} after {was['lastTransitionTime'] + was['reason'] if was else 'nothing'}"
             fine = now["status"] == "True" or now["reason"] in ("Completed", "Suspended", "Starting", "WaitingForTurn")

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub.decide import Observed, decide
+from fedward_operator.hub.notes import notes
 from fedward_operator.hub.progress import Progress, SiteProgress
-from fedward_operator.hub.status import notes, status_of
+from fedward_operator.hub.status import status_of
 from fedward_operator.hub.views import PartView
 from fedward_operator.policy.pods import JobView, view_pod
 

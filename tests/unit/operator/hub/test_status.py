@@ -14,8 +14,9 @@ from situation import DIGEST, SITES, Life, aggregator, connected, part, parts, p
 from fedward_operator.api.job import FederatedJobStatus
 from fedward_operator.api.status import CamelCase
 from fedward_operator.hub.decide import Stage, decide
+from fedward_operator.hub.notes import notes
 from fedward_operator.hub.progress import Progress, SiteProgress
-from fedward_operator.hub.status import is_mere_progress, notes, status_of
+from fedward_operator.hub.status import is_mere_progress, status_of
 from fedward_operator.policy.problem import Problem
 from fedward_protocol.reasons import Reason
 
@@ -312,22 +313,6 @@ def test_numbers_that_go_on_are_mere_progress_and_nothing_else_is():
     assert not is_mere_progress(before, afterwards(generation=2))
     assert not is_mere_progress(before, afterwards(aggregator=aggregator(complete=True)))
     assert not is_mere_progress({}, before)
-
-
-def test_a_transition_is_told_once_and_again_when_it_happens_again():
-    life = Life().started()
-    life.told.clear()
-    occasions = []
-    for seconds in (10, 10, 20, 20):
-        before = life.status
-        life.after(seconds, **RUNNING | {"progress": progress(east="Lost") if seconds == 10 else progress()})
-        occasions += [note.occasion for note in notes(before, life.status)]
-    before = life.status
-    life.after(5, **RUNNING | {"progress": progress(east="Lost")})
-    occasions += [note.occasion for note in notes(before, life.status)]
-
-    assert life.told == [("Warning", "SiteLost")] * 2
-    assert len(set(occasions)) == 2
 
 
 # ---------------------------------------------------------------- whatever happens
