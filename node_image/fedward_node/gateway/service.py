@@ -23,6 +23,7 @@ from fedward_node.gateway.upstream import Upstreams
 from fedward_protocol import logs, refusals
 from fedward_protocol.plan import JobIdentity
 from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.repeats import Repeats
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
 
@@ -52,6 +53,7 @@ class Gateway:
         self._upstreams = upstreams
         self._desk = desk
         self._clock = clock
+        self._outage = Repeats()
         self._transfers: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(TRANSFERS))
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -92,6 +94,7 @@ class Gateway:
             desk = self._desk
             attendance = Attendance(order, self._plans, desk.records, desk.metrics, desk.rounds, self._clock)
             async with self._upstreams.to(order) as upstream:
+                self._outage.over()
                 try:
                     async with asyncio.timeout(self._orders.seconds_left(order)):
                         await attendance.relay(context, upstream)
@@ -159,4 +162,6 @@ class Gateway:
 
     def _note(self, job: JobIdentity | None, refused: RefusedError) -> None:
         self._desk.metrics.refused(job, refused.reason)
-        _log.warning("refused: %s", refused, extra={"reason": refused.reason.value})
+        # Trainers repeat what an outage cuts off, for as long as it lasts.
+        if refused.reason is not Reason.HUB_UNREACHABLE or self._outage.is_news(f"{job} {refused}"):
+            _log.warning("refused: %s", refused, extra={"reason": refused.reason.value})

@@ -19,6 +19,7 @@ from fedward_protocol import tls
 from fedward_protocol.certificate import Certificate
 from fedward_protocol.proxy import Proxy, ProxyError, proxy_to
 from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.repeats import Repeats
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.wire.federation_pb2_grpc import FederationStub
 from fedward_protocol.work_order import WorkOrder
@@ -75,6 +76,7 @@ class Upstreams:
     def __init__(self, certificate: Callable[[], Certificate], now: Callable[[], datetime]) -> None:
         self._certificate = certificate
         self._now = now
+        self._connecting = Repeats()
         self._open: dict[tuple[str, str], _Open] = {}
 
     @asynccontextmanager
@@ -88,6 +90,8 @@ class Upstreams:
         used = self._open.get(key)
         if used is None or used.certificate is not certificate:
             used = self._open[key] = _opened(*key, certificate)
+            if self._connecting.is_news(f"{key}{used.way}"):
+                _log.info("connecting to %s at %s%s", order.aggregator_name, order.aggregator, used.way)
         used.users += 1
         try:
             await self._reach(used)
@@ -118,7 +122,6 @@ class Upstreams:
 def _opened(address: str, name: str, certificate: Certificate) -> _Open:
     proxy = _proxy_to(address)
     way = "" if proxy is None else f" through the proxy {proxy.address}"
-    _log.info("connecting to %s at %s%s", name, address, way)
     options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name), _option(proxy))
     credentials = tls.channel_credentials(certificate.credentials)
     return _Open(grpc.aio.secure_channel(address, credentials, options=options), certificate, way)

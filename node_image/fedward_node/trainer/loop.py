@@ -27,6 +27,7 @@ from fedward_node.trainer.vitals import Meter
 from fedward_protocol import logs, refusals
 from fedward_protocol.plan import Encoding
 from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.repeats import Repeats
 from fedward_protocol.wire import federation_pb2 as pb
 
 _log = logging.getLogger(__name__)
@@ -248,20 +249,23 @@ class Loop:
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Make attempts until one succeeds or is refused for a reason that trying again will not mend."""
+        repeats = Repeats()
         for pause in self._backoff():
             try:
                 return await attempt()
             except RefusedError as refused:
                 if self._judge_transfer(refused.reason) is not Verdict.RETRY:
                     raise
-                _log.warning("trying again: %s", refused)
+                why = str(refused)
             except grpc.aio.AioRpcError as error:
                 answer = refusals.from_rpc_error(error)
                 if answer is not None and self._judge_transfer(answer.reason) is not Verdict.RETRY:
                     raise answer from error
-                _log.warning("trying again: %s", error.details())
+                why = error.details() or error.code().name
             except OSError as error:
-                _log.warning("trying again: %s", error)
+                why = str(error)
+            if repeats.is_news(why):
+                _log.warning("trying again: %s", why, extra={"tries": repeats.times})
             await self._sleep(pause)
         raise RefusedError(Reason.HUB_UNREACHABLE, "no more attempts")
 

@@ -14,6 +14,7 @@ from fedward_node.trainer.backoff import Backoff
 from fedward_node.trainer.verdict import Judge, Verdict, judge
 from fedward_protocol import refusals
 from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.repeats import Repeats
 from fedward_protocol.wire import federation_pb2 as pb
 
 SILENCE_S = 8.0
@@ -66,6 +67,7 @@ class Session:
         self._leaving = False
         self._left = False
         self._welcomed = False
+        self._repeats = Repeats()
 
     async def next(self) -> Instruction:
         """Wait for an instruction that was not taken yet; of several, the latest is the one that counts."""
@@ -110,7 +112,8 @@ class Session:
                 self._raise_if_final(
                     refusals.from_rpc_error(error) if isinstance(error, grpc.aio.AioRpcError) else None
                 )
-                _log.warning("not attending: %s", _what(error))
+                if self._repeats.is_news(what := _what(error)):
+                    _log.warning("not attending: %s", what, extra={"tries": self._repeats.times})
             finally:
                 call.cancel()
             if self._welcomed:
@@ -129,6 +132,7 @@ class Session:
         if message.WhichOneof("body") != "welcome":
             raise RefusedError(Reason.MALFORMED, "the first message of the stream is not a welcome")
         self._welcomed = True
+        self._repeats.over()
         _log.info("attending", extra={"version": message.welcome.version, "attempt": message.welcome.attempt})
         if not self._leaving:
             self._outbox.clear()
