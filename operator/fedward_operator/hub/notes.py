@@ -39,6 +39,8 @@ def _of_condition(was: _Condition | None, now: _Condition, holds: set[str]) -> I
     match now["type"], now["status"]:
         case "Admitted", status:
             yield Note("Normal" if status == "True" else "Warning", now["reason"], text, occasion)
+        case "Tracked", "False":
+            yield Note("Warning", now["reason"], text, occasion)
         case "Running", status:
             if now["reason"] in _EACH_ROUND and was is not None and was["reason"] in _EACH_ROUND:
                 return
