@@ -126,6 +126,9 @@ def test_who_does_not_know_of_the_authority_yet_is_named_and_holds_the_next_step
 
     assert (state.behind, state.away, state.next.step) == (("south",), ("west",), Step.BEGIN)
     assert "south did not learn" in state.obstacle(NOW)
+    document = json.loads(json.dumps(state.document(NOW)))
+    assert (document["behind"], document["away"], document["obstacle"]) == (["south"], ["west"], state.obstacle(NOW))
+    assert [(each["signs"], each["until"]) for each in document["believed"]] == [(True, "2036-02-27T12:00:00Z")]
     assert authority.look("hub", NOW, Table(site("west", False))).obstacle(NOW) is None
 
 

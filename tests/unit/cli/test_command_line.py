@@ -7,14 +7,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from fedward_cli.audit_command import verify_folder
 from fedward_cli.documents import Documents, load_documents
 from fedward_cli.plan_command import document, notices, processes
 from fedward_cli.problems import InputError
+from fedward_cli.results import RESULT, Result, write_record
 from fedward_node.gateway.audit import AuditLog
 
 Write = Callable[[str], Path]
@@ -38,7 +42,9 @@ def test_help_lists_every_command() -> None:
     done = fedward("--help")
 
     assert done.returncode == 0
-    assert all(command in done.stdout for command in ("run", "plan", "phantom", "report", "audit"))
+    commands = ("run", "plan", "watch", "describe", "logs", "report", "sites", "phantom", "audit", "completion")
+    assert all(f" {command} " in done.stdout for command in commands)
+    assert "Exit codes: 0 done; 1 the job failed" in done.stdout
 
 
 def test_bad_input_ends_with_2_and_plain_lines_on_stderr(good: str, write: Write) -> None:
@@ -160,3 +166,72 @@ def test_a_known_head_is_looked_for_in_one_log_only(audited: Path) -> None:
 def test_a_folder_without_a_log_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no audit log"):
         list(verify_folder(tmp_path, None))
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_read_what_was_verified_and_the_exit_code_is_the_same(audited: Path, output: str, read: Any) -> None:
+    whole = fedward("audit", "verify", audited, "-o", output)
+    log = next((audited / "audit" / "south").glob("*.jsonl"))
+    log.write_bytes(log.read_bytes().replace(b"released", b"returned"))
+    broken = fedward("audit", "verify", audited, "-o", output)
+
+    assert (whole.returncode, broken.returncode) == (0, 1)
+    assert [each["intact"] for each in read(whole.stdout)["logs"]] == [True, True]
+    north, south = read(broken.stdout)["logs"]
+    assert (north["intact"], south["intact"]) == (True, False)
+    assert str(log) in south["broken"]
+
+
+def finished(folder: Path, state: str) -> Path:
+    """The folder of a run that has ended."""
+    said = {"name": "glioma", "started_at": datetime(2026, 3, 1, tzinfo=UTC), "rounds_planned": 3, "rounds_done": 3}
+    write_record(folder / RESULT, Result.model_validate({"state": state, **said}))
+    return folder
+
+
+@pytest.mark.parametrize(("state", "code"), [("Completed", 0), ("Failed", 1), ("Stopped", 1)])
+def test_how_a_watched_run_ended_is_the_exit_code(tmp_path: Path, state: str, code: int) -> None:
+    done = fedward("watch", finished(tmp_path, state), "-o", "json")
+
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (code, state)
+
+
+def test_a_run_is_described_to_people_and_to_programs_alike(tmp_path: Path) -> None:
+    folder = finished(tmp_path, "Completed")
+
+    people, program = fedward("describe", folder), fedward("describe", folder, "-o", "yaml")
+
+    assert (people.returncode, program.returncode) == (0, 0)
+    assert yaml.safe_load(program.stdout)["what"] == people.stdout.splitlines()[0]
+    assert "nothing is wrong with it" in people.stdout
+
+
+def test_the_report_of_a_run_is_written_anew(tmp_path: Path) -> None:
+    done = fedward("report", finished(tmp_path, "Completed"))
+
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "report.html"))
+    assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("watch", "brain", "-o", "yaml"),
+        ("logs", "brain", "--since", "soon"),
+        ("sites", "-o", "table"),
+        ("completion", "csh"),
+        ("plan", "nowhere.yaml", "-o", "json"),
+    ],
+)
+def test_what_cannot_be_meant_ends_with_2_and_prints_nothing(arguments: tuple[str, ...]) -> None:
+    done = fedward(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+
+
+def test_without_kubectl_a_command_of_the_cluster_ends_with_2() -> None:
+    command = [sys.executable, "-m", "fedward_cli.main", "sites"]
+    done = subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, "needs kubectl on the PATH" in done.stderr) == (2, True)

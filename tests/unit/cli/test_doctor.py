@@ -479,6 +479,8 @@ def test_the_command_ends_by_what_it_found(site, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     for shown, arguments, code, words in (
         (site.kinds, ["doctor", "site"], 1, "certificate of the site: NotJoined"),
+        (site.kinds, ["doctor", "site", "-o", "json"], 1, '"reason": "NotJoined"'),
+        (site.kinds, ["doctor", "site", "-o", "yaml"], 1, "healthy: false"),
         ({}, ["doctor", "-n", "elsewhere"], 2, "neither a hub nor a site in the namespace elsewhere"),
     ):
         monkeypatch.setenv("SHOWN", json.dumps(shown))

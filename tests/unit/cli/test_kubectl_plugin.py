@@ -122,13 +122,12 @@ def test_bytes_are_given_as_they_are_and_why_there_are_none_is_kubectls_word(fak
 
 def test_without_kubectl_that_is_said(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    for use in (
-        kubectl,
-        lambda arguments: streamed(arguments).__enter__(),
-        lambda arguments: piped(arguments).__enter__(),
-    ):
-        with pytest.raises(ClusterError, match="needs kubectl on the PATH"):
-            use(["version"])
+    absent = "needs kubectl on the PATH"
+    with pytest.raises(ClusterError, match=absent):
+        kubectl(["version"])
+    for running in (streamed(["version"]), piped(["version"])):
+        with pytest.raises(ClusterError, match=absent), running:
+            pass
 
 
 def test_the_entry_points_are_there():

@@ -39,10 +39,7 @@ def test_the_job_alone_is_taken_for_one_that_goes_to_a_hub(job, write):
     assert isinstance(found, ForHub)
     plan = found.plan()
     assert (plan.sites, plan.rounds.quorum) == (("north", "south"), 1)
-    assert document(found)["plan"]["sites"] == ("north", "south") or document(found)["plan"]["sites"] == [
-        "north",
-        "south",
-    ]
+    assert list(document(found)["plan"]["sites"]) == ["north", "south"]
     assert "federation" not in document(found)["plan"]
     assert "uid" not in document(found)["plan"]["job"]
 
@@ -83,13 +80,14 @@ def test_a_bundle_may_be_in_the_file_or_at_the_hub(job, write):
     ],
 )
 def test_what_is_wrong_is_said_as_it_is_for_a_local_run(job, write, old, new, complaint):
-    changed = (
-        job.replace(old, new)
-        if "Site" not in new
-        else "apiVersion: fedward.io/v1alpha1\nkind: FederatedSite\nmetadata: {name: a}\n"
-    )
     with pytest.raises(InputError, match=complaint):
-        load_plannable(write(changed))
+        load_plannable(write(job.replace(old, new)))
+
+
+def test_a_file_without_a_job_is_refused(good, write):
+    sites_alone = good.partition("---")[2].partition("---")[0]
+    with pytest.raises(InputError, match="holds no FederatedJob"):
+        load_plannable(write(sites_alone))
 
 
 def test_a_file_with_a_policy_is_a_local_runs_and_lacks_what_a_local_run_needs(good, write):
