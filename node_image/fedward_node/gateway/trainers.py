@@ -100,7 +100,9 @@ class Trainer:
 
         Vitals replace the ones before: what is said no more is not known any more. A loss is kept until the next.
         """
-        said = replace(self.said, round=progress.round, stage=progress.stage, fraction=progress.fraction)
+        # Who waits works for no round, and is shown with its last.
+        number = progress.round or self.said.round
+        said = replace(self.said, round=number, stage=progress.stage, fraction=progress.fraction)
         if math.isfinite(progress.loss):
             said = replace(said, loss=progress.loss)
         if progress.HasField("vitals"):
@@ -140,7 +142,7 @@ class _Families:
         self._connected = GaugeMetricFamily(
             "fedward_gateway_hub_connected", "1 while its stream is relayed to the job's aggregator", labels=JOB
         )
-        self._round = _gauge("round", "Round that the trainer works for")
+        self._round = _gauge("round", "Round that the trainer works for, or did last")
         self._stage = _gauge("stage", "1 for the stage that the trainer is in", "stage")
         self._progress = _gauge("progress_ratio", "How much of the stage is done")
         self._loss = _gauge("loss", "Loss of the last training step heard of")

@@ -72,11 +72,12 @@ def test_a_field_of_a_later_version_is_neither_believed_nor_exported():
     assert exported(believable(smuggled), ("casesPerSecond", "gpuUtilisation")) is None
 
 
-def test_what_a_trainer_says_no_more_is_not_known_any_more_but_for_its_last_loss():
+def test_what_a_trainer_says_no_more_is_not_known_any_more_but_for_its_last_round_and_loss():
     trainer = Trainer(Clock())
-    trainer.progressed(pb.Progress(stage="train", loss=0.5, vitals=pb.Vitals(cases=3, gpu_utilisation=0.9)))
+    trainer.progressed(pb.Progress(round=2, stage="train", loss=0.5, vitals=pb.Vitals(cases=3, gpu_utilisation=0.9)))
     trainer.progressed(pb.Progress(stage="wait", loss=math.nan, vitals=pb.Vitals(cases=3)))
-    assert (trainer.said.stage, trainer.said.loss, trainer.said.vitals) == ("wait", 0.5, {"cases": 3})
+    said = trainer.said
+    assert (said.round, said.stage, said.loss, said.vitals) == (2, "wait", 0.5, {"cases": 3})
 
 
 def test_a_trainer_without_vitals_takes_none_away():
