@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ import grpc
 
 from fedward_protocol.tensors.chunks import Compression, read_chunks
 from fedward_protocol.tensors.frames import update_part
+from fedward_protocol.tensors.pace import Pace
 from fedward_protocol.wire import federation_pb2 as pb
 
 UpdateCall = grpc.aio.StreamStreamCall[bytes, pb.UpdateReply]
@@ -23,6 +25,42 @@ def submitter(channel: grpc.aio.Channel) -> SubmitUpdate:
     method = "/fedward.v1.Federation/SubmitUpdate"
     callable_: object = channel.stream_stream(method, response_deserializer=pb.UpdateReply.FromString)
     return cast("SubmitUpdate", callable_)
+
+
+class Line:
+    """The way that one call's chunks take."""
+
+    def __init__(
+        self,
+        call: UpdateCall,
+        sending: Callable[[int], object] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin.
+
+        Args:
+            call: where to send.
+            sending: told how many bytes are about to go, each time before they do.
+            clock: seconds from anywhere.
+        """
+        self._call, self._sending, self._clock, self._pace = call, sending, clock, Pace()
+
+    @property
+    def size(self) -> int:
+        """How many bytes of the file the next chunk may hold."""
+        return self._pace.size
+
+    async def send(self, part: bytes) -> None:
+        """Send an `UpdatePart` that holds a chunk.
+
+        Raises:
+            grpc.aio.AioRpcError, asyncio.InvalidStateError: the call is over.
+        """
+        # Before it goes: the next round's order may cut this call off while the bytes are on their way.
+        self._sending(len(part))
+        began = self._clock()
+        await self._call.write(part)
+        self._pace.took(self._clock() - began)
 
 
 async def send_update(
@@ -48,7 +86,7 @@ async def send_update(
     """
     reply = await send_header(call, header)
     while reply.WhichOneof("body") == "resume_from":
-        reply = await answer_while(call, _send_chunks(call, path, reply.resume_from, compression, sending))
+        reply = await answer_while(call, _send_chunks(call, path, reply.resume_from, compression, Line(call, sending)))
     return reply
 
 
@@ -88,13 +126,9 @@ async def answer_while(call: UpdateCall, sending: Coroutine[Any, Any, None]) -> 
         await asyncio.gather(writing, listening, return_exceptions=True)
 
 
-async def _send_chunks(
-    call: UpdateCall, path: Path, offset: int, compression: Compression, sending: Callable[[int], object]
-) -> None:
-    for chunk in read_chunks(path, offset, compression):
-        part = update_part(*chunk)
-        sending(len(part))
-        await call.write(part)
+async def _send_chunks(call: UpdateCall, path: Path, offset: int, compression: Compression, line: Line) -> None:
+    for chunk in read_chunks(path, offset, compression, lambda: line.size):
+        await line.send(update_part(*chunk))
     await call.done_writing()
 
 

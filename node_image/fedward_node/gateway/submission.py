@@ -21,9 +21,10 @@ from fedward_node.gateway.records import Records
 from fedward_node.gateway.releases import Ready, Releases, Source
 from fedward_node.gateway.site_rounds import SiteRounds, Submitting
 from fedward_node.gateway.upstream import Upstream
-from fedward_node.sending import UpdateCall, answer_while, send_header, send_update
+from fedward_node.sending import Line, UpdateCall, answer_while, send_header, send_update
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.tensors.chunks import Compression, pack_chunk
 from fedward_protocol.tensors.frames import update_part
 from fedward_protocol.tensors.update import largest_update_nbytes
 from fedward_protocol.wire import federation_pb2 as pb
@@ -103,20 +104,14 @@ class Submission:
             call.cancel()
 
     async def _relay(self, incoming: Incoming, call: UpdateCall, start: int) -> None:
+        line = Line(call, self.desk.metrics.of(self.order.job).up.inc)
         async for chunk, data in incoming.chunks():
             if incoming.received == incoming.header.nbytes:
                 await self._let_out(incoming.header)
-            if incoming.received <= start:
-                continue
-            if chunk.offset >= start:
-                # `chunk.data` would copy once more what is at hand already.
-                packed = chunk.data if chunk.compression else data
-                part = update_part(chunk.offset, packed, chunk.compression)
-            else:
-                part = update_part(start, data[start - chunk.offset :])
-            # Before it goes: the next round's order may cut this call off while the bytes are on their way.
-            self.desk.metrics.of(self.order.job).up.inc(len(part))
-            await call.write(part)
+            while start < incoming.received:
+                part, nbytes = _next_part(chunk, data, start, line.size)
+                await line.send(part)
+                start += nbytes
         await call.done_writing()
 
     # ------------------------------------------------------------ with filters
@@ -196,6 +191,24 @@ class Submission:
             meaningful=release.meaningful,
             **more,
         )
+
+
+def _next_part(chunk: pb.Chunk, data: bytes, start: int, size: int) -> tuple[bytes, int]:
+    """Frame what follows in a chunk from `start` on, as it came where that is all of it; tell how many bytes it holds.
+
+    Args:
+        chunk: as it came.
+        data: its bytes of the file.
+        start: where in the file to go on.
+        size: how many bytes of the file may go at once.
+    """
+    if chunk.offset == start and len(data) <= size:
+        # `chunk.data` would copy once more what is at hand already.
+        packed = chunk.data if chunk.compression else data
+        return update_part(start, packed, chunk.compression), len(data)
+    piece = data[start - chunk.offset :][:size]
+    compression: Compression = "zstd" if chunk.compression else "none"
+    return update_part(*pack_chunk(start, piece, compression)), len(piece)
 
 
 def _released(raw: pb.UpdateHeader, ready: Ready, spent: float) -> pb.UpdateHeader:

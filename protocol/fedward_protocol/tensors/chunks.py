@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,7 +13,7 @@ from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
 
 CHUNK = 1 << 20
-"""Bytes of the file in a chunk; the last one is shorter."""
+"""Bytes of the file in a chunk at most; the last one is shorter."""
 
 Compression = Literal["none", "zstd"]
 
@@ -28,10 +28,21 @@ class Chunk(NamedTuple):
     compression: str = ""
 
 
-def read_chunks(source: Path | int, offset: int = 0, compression: Compression = "none") -> Iterator[Chunk]:
-    """Yield the file's chunks from `offset` to its end; `source` is a path, or a file descriptor that stays open.
+def read_chunks(
+    source: Path | int,
+    offset: int = 0,
+    compression: Compression = "none",
+    size: Callable[[], int] = lambda: CHUNK,
+) -> Iterator[Chunk]:
+    """Yield the file's chunks from `offset` to its end.
 
     With "zstd" each chunk is a frame of its own, except where that would not make it smaller.
+
+    Args:
+        source: a path, or a file descriptor that stays open.
+        offset: where to begin.
+        compression: of each chunk.
+        size: asked before each chunk how many bytes of the file it may hold.
 
     Raises:
         OSError: the file cannot be read.
@@ -39,7 +50,7 @@ def read_chunks(source: Path | int, offset: int = 0, compression: Compression = 
     fd = source if isinstance(source, int) else os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
         compressor = zstandard.ZstdCompressor(_ZSTD_LEVEL) if compression == "zstd" else None
-        while data := _pread(fd, offset):
+        while data := _pread(fd, offset, size()):
             yield _pack(offset, data, compressor)
             offset += len(data)
     finally:
@@ -63,10 +74,15 @@ def chunk_data(chunk: pb.Chunk | Chunk) -> bytes:
     return data
 
 
-def _pread(fd: int, offset: int) -> bytes:
-    data = os.pread(fd, CHUNK, offset)
+def pack_chunk(offset: int, data: bytes, compression: Compression) -> Chunk:
+    """Make a chunk of `data`, which is the file's from `offset` on; compressed as `read_chunks` does."""
+    return _pack(offset, data, zstandard.ZstdCompressor(_ZSTD_LEVEL) if compression == "zstd" else None)
+
+
+def _pread(fd: int, offset: int, size: int) -> bytes:
+    data = os.pread(fd, size, offset)
     # A file that ends inside a chunk gives a short one too, so only the next read tells that from a short read.
-    while 0 < len(data) < CHUNK and (more := os.pread(fd, CHUNK - len(data), offset + len(data))):
+    while 0 < len(data) < size and (more := os.pread(fd, size - len(data), offset + len(data))):
         data += more
     return data
 
