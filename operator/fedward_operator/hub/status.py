@@ -29,6 +29,11 @@ _STAGE_STATES = {
     Stage.DELETED: "Deleting",
 }
 
+_NOT_TRACKED = (
+    "spec.tracking is not acted upon: nothing at the hub logs to MLflow; once the job has ended, fetch it with "
+    "fedward report JOB, and log what that wrote with fedward track FOLDER"
+)
+
 Status = dict[str, Any]
 
 
@@ -175,6 +180,8 @@ def _findings(seen: Observed, decision: Decision, state: str, sites: list[Status
         yield Finding("Suspended", True, "Suspended", ended.message)
     else:
         yield Finding("Suspended", False, "NotSuspended")
+    if seen.spec.tracking is not None:
+        yield Finding("Tracked", False, "HubDoesNotTrack", _NOT_TRACKED)
 
 
 def _explain(seen: Observed, decision: Decision) -> str:

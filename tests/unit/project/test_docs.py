@@ -41,7 +41,7 @@ OTHER_WORDS = frozenset(
     re.findall(
         r"\w+",
         """
-        Admitted Connected DataSound Degraded QuorumMet Ready
+        Admitted Connected DataSound Degraded QuorumMet Ready Tracked
         Absent Attending Lost Offline Refused Submitted
 
         ConfigMap FederatedJob FederatedSite Job List Namespace PersistentVolumeClaim

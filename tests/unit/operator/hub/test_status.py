@@ -64,6 +64,15 @@ def test_while_it_starts_it_says_so_and_since_when():
     assert (life.status["attempt"], life.status["progress"]) == (1, "0/5")
 
 
+def test_a_job_that_wants_to_be_tracked_is_told_that_it_is_not_and_what_to_do():
+    wanted = spec(tracking={"mlflow": {"uri": "https://mlflow.example.org"}})
+    life = Life().after(spec=wanted).after(10, spec=wanted)
+
+    assert life.said("Tracked") == ("False", "HubDoesNotTrack")
+    assert life.told.count(("Warning", "HubDoesNotTrack")) == 1
+    assert not any(each["type"] == "Tracked" for each in Life().after().status["conditions"])
+
+
 def test_while_it_trains_it_says_how_far_it_is():
     life = Life().started().after(10, **RUNNING | {"progress": progress("Evaluating", 3, metrics={"dice": 0.8})})
 
