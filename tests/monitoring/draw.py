@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitoring.pictures.page import draw_page
 from monitoring.reading import read
-from tests.monitoring.observed import VARIABLES, Observed, observe
+from tests.monitoring.observed import STEADY_S, VARIABLES, Observed, observe
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = {
@@ -17,14 +17,14 @@ DASHBOARDS = {
     "job": ("fedward-hub/dashboards/job.json", {}),
     "site": ("fedward-site/dashboards/site.json", {"site": "north", "job_namespace": ".*", "job_name": ".*"}),
 }
-ROUNDS = 120
-_WELL_S, _TROUBLE_S = 45.0, 25.0
+ROUNDS = 60
+_WELL_S, _TROUBLE_S = 75.0, 35.0
 """How long all is well, and for how long a hospital's updates have then been refused."""
 
 
 def main(folder: Path) -> None:
     settings = (f"rounds.count={ROUNDS}", "rounds.deadline=8s", "rounds.grace=0s")
-    with tempfile.TemporaryDirectory() as made, observe(Path(made), *settings) as observed:
+    with tempfile.TemporaryDirectory() as made, observe(Path(made), *settings, step_s=STEADY_S) as observed:
         observed.wait_for("fedward_aggregator_round > 0")
         begin = time.time()
         _follow(observed, _WELL_S)

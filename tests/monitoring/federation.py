@@ -59,7 +59,7 @@ run_local(load_documents(Path(file), rest[: rest.index("--")]), Path(out), train
 class Federation:
     """A run in a process of its own; ends as a context manager, and everything with it."""
 
-    def __init__(self, folder: Path, *settings: str, budgets: Mapping[str, float]) -> None:
+    def __init__(self, folder: Path, *settings: str, budgets: Mapping[str, float], step_s: float) -> None:
         self.out, self._faults = folder / "out", folder / "faults"
         self._faults.mkdir()
         file = folder / "job.yaml"
@@ -76,7 +76,7 @@ class Federation:
             sys.executable,
             str(TRAINER),
         ]
-        surroundings = {**os.environ, "PYTHONPATH": paths, "FAULTS": str(self._faults)}
+        surroundings = {**os.environ, "PYTHONPATH": paths, "FAULTS": str(self._faults), "STEP_S": str(step_s)}
         with (folder / "run.log").open("wb") as log:
             self._run = subprocess.Popen(command, stdout=log, stderr=log, env=surroundings)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from monitoring.alerts import hub, site
@@ -21,6 +22,8 @@ from tests.monitoring.operators import Operators
 PROMETHEUS = shutil.which("prometheus")
 needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus: scripts/prepare_monitoring.sh")
 VARIABLES: Mapping[str, str] = {**JOB, "site": ".*", "__rate_interval": "10s"}
+BRISK_S, STEADY_S = 0.02, 0.12
+"""Of a step of training: for rounds of half a second, or of three, in which a trainer says how it goes."""
 _START_S = 90.0
 _POLL_S = 0.2
 
@@ -54,10 +57,15 @@ class Observed:
 
 
 @contextmanager
-def observe(folder: Path, *settings: str, budgets: Mapping[str, float] | None = None) -> Iterator[Observed]:
+def observe(
+    folder: Path, *settings: str, budgets: Mapping[str, float] = MappingProxyType({}), step_s: float = BRISK_S
+) -> Iterator[Observed]:
     """Start everything, with every alert told at once, and end it afterwards."""
     assert PROMETHEUS is not None
-    with Operators() as operators, Federation(folder, *settings, budgets=budgets or {}) as federation:
+    with (
+        Operators() as operators,
+        Federation(folder, *settings, budgets=budgets, step_s=step_s) as federation,
+    ):
         _wait_for_processes(federation, folder)
         targets = {name: [address] for name, address in (federation.addresses() | operators.addresses).items()}
         with Prometheus(PROMETHEUS, folder / "prometheus", free_port(), targets, [_impatient(folder)]) as prometheus:

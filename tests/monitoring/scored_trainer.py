@@ -1,6 +1,7 @@
 """The toy trainer with a score for each region: all sites get better, and "west" is served worst.
 
 In the folder $FAULTS, a file `spoil-west` makes it count cases that it does not have; `forget-west`, score nothing.
+A round's training takes twenty steps of $STEP_S seconds.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from pathlib import Path
 
 import toy_trainer
 
-from fedward_node.trainer.algorithm import Control, LocalResult, MeanMetric
+from fedward_node.trainer.algorithm import Control, LocalResult, MeanMetric, Step
 
 REGIONS = {"dice": 0.0, "dice_et": -0.06, "dice_tc": -0.02, "dice_wt": 0.07}
 """How each region's score differs from the mean."""
 HANDICAPS = {"east": 0.02, "north": 0.0, "south": 0.05, "west": 0.28}
 _STEPS = 20
-_STEP_S = 0.02
 
 
 class Scored(toy_trainer.Arithmetic):
@@ -29,7 +29,7 @@ class Scored(toy_trainer.Arithmetic):
     def __init__(self, site: str) -> None:
         super().__init__(site)
         self._name, self._seen = site, 0
-        self._faults = Path(os.environ["FAULTS"])
+        self._faults, self._step_s = Path(os.environ["FAULTS"]), float(os.environ["STEP_S"])
 
     def evaluate(self, model: Path, control: Control) -> dict[str, MeanMetric]:
         control.progress("evaluate", 0.5)
@@ -46,7 +46,8 @@ class Scored(toy_trainer.Arithmetic):
         for step in range(_STEPS):
             control.progress("train", step / _STEPS, 1.0 / round_number)
             # A stage that lasts no time at all could not be seen at any scrape.
-            threading.Event().wait(_STEP_S)
+            threading.Event().wait(self._step_s)
+            control.stepped(Step(cases=toy_trainer.CASES / _STEPS, seconds=self._step_s, waited_s=self._step_s / 4))
         result = super().train(model, round_number, out, control)
         if (self._faults / f"spoil-{self._name}").exists():
             return replace(result, samples=10 * toy_trainer.CASES)
