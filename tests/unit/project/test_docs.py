@@ -50,7 +50,7 @@ OTHER_WORDS = frozenset(
         True False Unknown Normal Warning
 
         Approved Bound Complete Denied Directory DisruptionTarget Egress Established FailureTarget File Ingress
-        NamesAccepted Opaque PodScheduled PodSecurity ReadWriteOnce ReplicaFailure Running SuccessCriteriaMet Succeeded
+        NamesAccepted Opaque Pod PodScheduled PodSecurity ReadWriteOnce ReplicaFailure Running Stopped SuccessCriteriaMet Succeeded
         User ValidatingAdmissionPolicy WaitForFirstConsumer
 
         ContainerCreating CrashLoopBackOff CreateContainerConfigError CreateContainerError PodInitializing
