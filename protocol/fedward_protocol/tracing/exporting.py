@@ -28,7 +28,7 @@ def exporting(service: str, environ: Mapping[str, str]) -> Iterator[Sink | None]
         yield None
         return
     _check(endpoint)
-    # Half a second and 20 MB that nobody pays who does not trace.
+    # A sixth of a second and 6 MB, which nobody pays who does not trace.
     from fedward_protocol.tracing.otlp import Exporter
 
     exporter = Exporter(service, endpoint)

@@ -100,12 +100,14 @@ async def test_odd_metrics_do_not_leave(site, hub, metrics):
     assert hub.heard.empty()
 
 
-async def test_a_failure_leaves_as_its_code_without_the_trainers_words(site, hub):
+async def test_a_failure_leaves_as_its_code_and_the_trainers_words_are_neither_sent_nor_logged(site, hub, caplog):
     call = await site.say_hello()
     refusal = pb.Refusal(reason="DatasetEmpty", message="/data/patient-smith is empty")
     await call.write(pb.SiteMessage(failure=refusal))
     failure = await hub.hear("failure")
     assert (failure.reason, "smith" in failure.message) == ("DatasetEmpty", False)
+    assert [record.reason for record in caplog.records if record.levelname == "ERROR"] == ["DatasetEmpty"]
+    assert "smith" not in caplog.text
     call.cancel()
 
 
@@ -120,6 +122,26 @@ async def test_a_hub_that_cannot_be_reached_is_a_reason_to_try_again(site, hub):
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert refusals.from_rpc_error(caught.value).reason is Reason.HUB_UNREACHABLE
     assert site.audit.records == []
+
+
+async def test_an_outage_is_logged_ever_more_seldom_and_the_next_one_anew(site, hub, caplog):
+    async def hello():
+        yield site.hello()
+
+    async def tries(times):
+        caplog.clear()
+        for _ in range(times):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await site.stub().Attend(hello(), metadata=site.metadata()).read()
+        return len([record for record in caplog.records if record.levelname == "WARNING"])
+
+    await hub.stop()
+    assert await tries(9) == 4  # the first, second, fourth and eighth
+    await hub.start()
+    (await site.say_hello()).cancel()
+    await hub.hear("hello")
+    await hub.stop()
+    assert await tries(1) == 1
 
 
 async def test_several_trainers_attend_at_once(site, hub):
