@@ -117,15 +117,19 @@ def _described(
     for key, value in node.value:
         path, inner = f"{above}{key.value}", content[key.value]
         said = list(_comment(lines, key.start_mark.line))
-        deeper = isinstance(value, yaml.MappingNode) and any(
-            list(_comment(lines, child.start_mark.line)) for child, _ in value.value
-        )
-        if deeper:
+        if _is_described(value, lines):
             yield from _described(value, inner, f"{path}.", lines, source)
         elif said:
             yield path, json.dumps(inner), " ".join(said).replace("|", "\\|")
         else:
             raise ValueError(f"{source}: {path} has no comment that says what it means")
+
+
+def _is_described(node: yaml.Node, lines: list[str]) -> bool:
+    """Tell whether anything inside has a comment of its own."""
+    return isinstance(node, yaml.MappingNode) and any(
+        list(_comment(lines, key.start_mark.line)) or _is_described(value, lines) for key, value in node.value
+    )
 
 
 def _comment(lines: list[str], key: int) -> Iterator[str]:
