@@ -56,7 +56,7 @@ def watch(job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT
         source = of_folder.follow(Path(job), time.sleep)
     else:
         source = of_cluster.follow(job, namespace, time.sleep, view.say)
-    if watch(source, view, _now) != "Completed":
+    if watch(source, view, lambda: _now().astimezone()) != "Completed":
         raise typer.Exit(FAILED)
 
 

@@ -29,6 +29,7 @@ PLAN, HISTORY, MODEL = "plan.json", "history.bin", "model.safetensors"
 """Members of the stream. The history is observations as the hub gets them, the status first, each behind its length."""
 
 _LENGTH_BYTES = 4
+_ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 def export(state: Path, plan_file: Path, out: IO[bytes]) -> None:
@@ -90,7 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", type=Path, default=Path("/plan/plan.json"), help="the job's plan, JSON")
     chosen = parser.parse_args(arguments)
     if chosen.hold:
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        # As process 1 it would not get a signal that nobody is there for.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        signal.sigwait(_ENDS)
         return 0
     export(chosen.state, chosen.plan, sys.stdout.buffer)
     return 0

@@ -12,7 +12,16 @@ from typing import Any
 from cryptography import x509
 from rich.table import Table
 
-from fedward_cli.cluster.kubectl import ForbiddenError, Kubectl, Object, kubectl, listed, within
+from fedward_cli.cluster.kubectl import (
+    ClusterError,
+    ForbiddenError,
+    KindUnknownError,
+    Kubectl,
+    Object,
+    kubectl,
+    listed,
+    within,
+)
 from fedward_operator.checks.lifetime import span
 from fedward_operator.policy.conditions import find, holds, read_time, show_time
 from fedward_operator.policy.joining.naming import SIGNER, speaker
@@ -103,7 +112,11 @@ def look(namespace: str | None = None, run: Kubectl = kubectl) -> Federation:
     Raises:
         ClusterError: FederatedSites may not be seen, or there are none of that kind: this is no hub.
     """
-    found = listed(run, "federatedsites.fedward.io")
+    try:
+        found = listed(run, "federatedsites.fedward.io")
+    except KindUnknownError as error:
+        text = "this cluster knows no FederatedSites, so it is no hub; at a hospital fedward doctor says how it stands"
+        raise ClusterError(text) from error
     unseen: list[str] = []
     jobs = _jobs(run, namespace, unseen)
     requests = _requests(run, unseen)

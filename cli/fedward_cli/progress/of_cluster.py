@@ -69,7 +69,9 @@ def follow(
                         raise _gone(name)
                     failures, was_seen = 0, True
                     yield read(event["object"])
-        except (ForbiddenError, KindUnknownError, _GoneError):
+        except KindUnknownError as error:
+            raise absent(name, namespace, error) from error
+        except (ForbiddenError, _GoneError):
             raise
         except ClusterError as error:
             if "(NotFound)" in str(error):

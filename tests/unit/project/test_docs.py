@@ -50,8 +50,8 @@ OTHER_WORDS = frozenset(
         True False Unknown Normal Warning
 
         Approved Bound Complete Denied Directory DisruptionTarget Egress Established FailureTarget File Ingress
-        NamesAccepted Opaque Pod PodScheduled PodSecurity ReadWriteOnce ReplicaFailure Running Stopped SuccessCriteriaMet Succeeded
-        User ValidatingAdmissionPolicy WaitForFirstConsumer
+        NamesAccepted Opaque Pod PodScheduled PodSecurity ReadWriteOnce ReplicaFailure Running Stopped
+        SuccessCriteriaMet Succeeded User ValidatingAdmissionPolicy WaitForFirstConsumer
 
         ContainerCreating CrashLoopBackOff CreateContainerConfigError CreateContainerError PodInitializing
         CreateContainerNamespaceError ErrImageNeverPull ErrImagePull ImageInspectError ImagePullBackOff InvalidImageName

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 from rich.console import Console
-from tests.unit.cli.jobs import NOW, Kubectl, ago, condition, forbidden, job, site
+from tests.unit.cli.jobs import NOW, UNKNOWN, Kubectl, ago, condition, forbidden, job, site
 
-from fedward_cli.cluster.kubectl import ForbiddenError
+from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError
 from fedward_cli.cluster.sites import look
 from fedward_protocol.identity import Identity
 from fedward_protocol.pki import Authority
@@ -93,6 +93,11 @@ def test_a_researcher_sees_her_own_jobs_and_is_told_what_she_does_not():
 def test_without_the_right_to_see_sites_that_is_said():
     with pytest.raises(ForbiddenError, match="the right to list federatedsites in the whole cluster"):
         look(run=Kubectl(federatedsites=forbidden("list", "federatedsites", "")))
+
+
+def test_a_hospitals_cluster_is_no_hub():
+    with pytest.raises(ClusterError, match="knows no FederatedSites, so it is no hub"):
+        look(run=Kubectl(federatedsites=UNKNOWN))
 
 
 def test_a_federation_of_nobody_says_how_to_begin():

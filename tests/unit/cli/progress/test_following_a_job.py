@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.cli.jobs import Stream, condition, event, forbidden, job, site
+from tests.unit.cli.jobs import UNKNOWN, Stream, condition, event, forbidden, job, site
 
 from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError
 from fedward_cli.progress.of_cluster import documents, follow, read
@@ -78,6 +78,7 @@ def test_a_cluster_that_is_away_is_asked_again_more_and_more_slowly_and_that_is_
     [
         ([ClusterError("connection refused")], "connection refused"),
         ([ClusterError('Error from server (NotFound): "brain" not found')], "there is no job brain in the namespace"),
+        ([UNKNOWN], "this cluster knows no FederatedJobs"),
         ([event(job()), event(job(), "DELETED")], "the job brain was deleted"),
         ([event(job()), ClusterError("Error from server (NotFound)")], "the job brain was deleted"),
     ],
