@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench import floor, local_job
+from bench import floor, local_job, metrics
 from bench.federation import Setting, run
 from fedward_protocol.plan import Filter, GaussianNoise, NormClip
 
@@ -56,6 +56,8 @@ def _rows() -> Iterator[Row]:
     yield Row("gateway, anonymous memory, 100 MB, clip and noise", filtered.gateway_nbytes / MB, 256, "MB")
     job = local_job.measure()
     yield Row("local job that trains nothing, beyond its imports", job.seconds - job.import_seconds, 3, "s")
+    watching = metrics.measure(sites=71, rounds=300).share
+    yield Row("aggregator's metrics at 71 sites, of a core", watching * 100, metrics.AT_MOST * 100, "%")
 
 
 def _small() -> Iterator[Row]:
