@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.error
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -50,6 +51,8 @@ def test_a_hospital_joins_with_nothing_but_the_file_that_the_command_printed(inv
     start_invited(inviting, north)
     wait_until("the hub hears it", lambda: connected(inviting, north.site), is_it=lambda it: it == [("True", "Heard")])
     wait_until("the invitation is dead", north.own_token, is_it=lambda answer: answer[0] == 401)
+    status = inviting.hub.request("GET", f"{GROUP}/federatedsites/{north.site}")["status"]
+    assert status["certificateExpires"] > datetime.now(UTC).isoformat()
     mailbox = inviting.hub.request("GET", f"/api/v1/namespaces/{north.mailbox}")
     assert mailbox["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
