@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,15 +54,16 @@ def main(arguments: list[str]) -> int:
 
 def _show(page: str, arguments: list[str]) -> int:
     command = [sys.executable, "-m", "fedward_cli.main", "run", *arguments, "--metrics", page]
-    # A session of its own: at Ctrl-C it is told once, by us, as a second signal would kill its processes.
+    # In a session of its own: at Ctrl-C it is told once, by us, as a second signal would kill its processes.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with subprocess.Popen(command, start_new_session=True) as run:  # noqa: S603 - our own command
         try:
             run.wait()
             print("The run has ended. What Prometheus has seen stays until Ctrl-C.", flush=True)
             signal.pause()
         except KeyboardInterrupt:
-            with suppress(ProcessLookupError):
-                run.send_signal(signal.SIGINT)
+            run.send_signal(signal.SIGINT)
         return run.wait()
 
 

@@ -1,7 +1,8 @@
-"""Draws the pictures of docs/monitoring.md: `python -m tests.monitoring.draw`; takes minutes of a live federation."""
+"""Draws the pictures of docs/monitoring.md: `python -m tests.monitoring.draw`; takes as long as the demo, twice."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -9,39 +10,51 @@ from pathlib import Path
 
 from monitoring.pictures.page import draw_page
 from monitoring.reading import read
-from tests.monitoring.observed import STEADY_S, VARIABLES, Observed, observe
+from tests.monitoring.federation import Run
+from tests.monitoring.observed import VARIABLES, Observed, observe
 
 ROOT = Path(__file__).resolve().parents[2]
+FEDWARD = (sys.executable, "-m", "fedward_cli.main")
 DASHBOARDS = {
     "federation": ("fedward-hub/dashboards/federation.json", {"job_namespace": ".*"}),
     "job": ("fedward-hub/dashboards/job.json", {}),
     "site": ("fedward-site/dashboards/site.json", {"site": "north", "job_namespace": ".*", "job_name": ".*"}),
 }
-ROUNDS = 60
-_WELL_S, _TROUBLE_S = 75.0, 35.0
-"""How long all is well, and for how long a hospital's updates have then been refused."""
+_ROUNDS, _LAST = 14, 12
+"""How many there are, and after which of them the pictures are drawn."""
+_LONG_S = 1800.0
 
 
 def main(folder: Path) -> None:
-    settings = (f"rounds.count={ROUNDS}", "rounds.deadline=8s", "rounds.grace=0s")
-    with tempfile.TemporaryDirectory() as made, observe(Path(made), *settings, step_s=STEADY_S) as observed:
-        observed.wait_for("fedward_aggregator_round > 0")
-        begin = time.time()
-        _follow(observed, _WELL_S)
-        observed.federation.spoil("spoil-west")
-        _follow(observed, _TROUBLE_S)
-        for name, (path, chosen) in DASHBOARDS.items():
-            picture = folder / f"dashboard-{name}.png"
-            draw_page(read(ROOT / "charts" / path), observed.client, VARIABLES | chosen, (begin, time.time()), picture)
+    with tempfile.TemporaryDirectory() as made:
+        data, out = Path(made) / "data" / "phantom", Path(made) / "out"
+        subprocess.run([*FEDWARD, "phantom", str(data)], check=True)
+        job = Path(made) / "examples" / "brain-tumour.yaml"
+        job.parent.mkdir()
+        job.write_bytes((ROOT / "examples" / job.name).read_bytes())
+        settings = ("--set", f"rounds.count={_ROUNDS}")
+        with observe(Run(Path(made), out, [*FEDWARD, "run", str(job), "--out", str(out), *settings], {})) as observed:
+            _draw(observed, folder)
 
 
-def _follow(observed: Observed, seconds: float) -> None:
-    """Let the hub's operator say for some time what the aggregator says, as a real one does."""
-    observed.operators.rounds = ROUNDS
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        observed.operators.round = int(observed.ask("fedward_aggregator_round")[0].value)
-        observed.operators.dice = observed.ask('fedward_aggregator_metric{metric="dice"} or vector(0)')[0].value
+def _draw(observed: Observed, folder: Path) -> None:
+    begin = time.time()
+    _follow(observed, f"fedward_aggregator_round > {_LAST}")
+    observed.federation.freeze("trainer-west")
+    _follow(observed, 'ALERTS{alertname="FedwardSiteLost",alertstate="firing"}')
+    for name, (path, chosen) in DASHBOARDS.items():
+        picture = folder / f"dashboard-{name}.png"
+        draw_page(read(ROOT / "charts" / path), observed.client, VARIABLES | chosen, (begin, time.time()), picture)
+
+
+def _follow(observed: Observed, until: str) -> None:
+    """Let the hub's operator say what the aggregator says, as a real one does, until PromQL gives anything."""
+    operators, deadline = observed.operators, time.monotonic() + _LONG_S
+    while not observed.ask(until) and time.monotonic() < deadline:
+        for series in observed.ask("fedward_aggregator_round"):
+            operators.round, operators.rounds = int(series.value), _ROUNDS
+        for series in observed.ask('fedward_aggregator_metric{metric="dice"}'):
+            operators.dice = series.value
         time.sleep(1)
 
 

@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 SITES = ("east", "north", "south", "west")
 JOB = {"job_namespace": "research", "job_name": "brain-tumour"}
 TOY = Path(__file__).resolve().parents[1] / "process"
 TRAINER = Path(__file__).with_name("scored_trainer.py")
+NO_LIMITS: Mapping[str, float] = MappingProxyType({})
+BRISK_S, STEADY_S = 0.02, 0.12
+"""Of a step of training: for rounds of half a second, or of three, in which a trainer says how it goes."""
 EPSILON = 10.0
 """Enough for some hundred rounds."""
 
@@ -56,29 +59,20 @@ run_local(load_documents(Path(file), rest[: rest.index("--")]), Path(out), train
 """
 
 
-class Federation:
-    """A run in a process of its own; ends as a context manager, and everything with it."""
+class Run:
+    """A run in a process of its own; ends as a context manager, and everything with it.
 
-    def __init__(self, folder: Path, *settings: str, budgets: Mapping[str, float], step_s: float) -> None:
-        self.out, self._faults = folder / "out", folder / "faults"
-        self._faults.mkdir()
-        file = folder / "job.yaml"
-        file.write_text(_JOB + "".join(_site(folder, name, budgets.get(name, EPSILON)) for name in SITES))
-        paths = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
-        command = [
-            sys.executable,
-            "-c",
-            _DRIVER,
-            str(file),
-            str(self.out),
-            *settings,
-            "--",
-            sys.executable,
-            str(TRAINER),
-        ]
-        surroundings = {**os.environ, "PYTHONPATH": paths, "FAULTS": str(self._faults), "STEP_S": str(step_s)}
+    Args:
+        folder: where its output goes.
+        out: the run's own folder.
+        command: what runs it.
+        more: of the environment.
+    """
+
+    def __init__(self, folder: Path, out: Path, command: Sequence[str], more: Mapping[str, str]) -> None:
+        self.folder, self.out = folder, out
         with (folder / "run.log").open("wb") as log:
-            self._run = subprocess.Popen(command, stdout=log, stderr=log, env=surroundings)
+            self._run = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | more)
 
     def __enter__(self) -> Self:
         return self
@@ -116,14 +110,6 @@ class Federation:
         """Let it go on."""
         os.kill(self.processes()[name], signal.SIGCONT)
 
-    def spoil(self, fault: str) -> None:
-        """Let a site's trainer do badly from now on: `spoil-west`, `forget-west`."""
-        (self._faults / fault).touch()
-
-    def mend(self, fault: str) -> None:
-        """Let it do well again."""
-        (self._faults / fault).unlink()
-
     def _commands(self) -> list[tuple[int, list[str]]]:
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
@@ -134,6 +120,32 @@ class Federation:
             if any(f"{self.out}/run" in argument for argument in arguments):
                 found.append((int(entry.name), arguments))
         return found
+
+
+class Federation(Run):
+    """Four sites that train a toy for as long as one looks."""
+
+    def __init__(self, folder: Path, *settings: str, budgets: Mapping[str, float] = NO_LIMITS, step_s: float) -> None:
+        out, self._faults = folder / "out", folder / "faults"
+        self._faults.mkdir()
+        file = folder / "job.yaml"
+        file.write_text(_JOB + "".join(_site(folder, name, budgets.get(name, EPSILON)) for name in SITES))
+        paths = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+        trainer = [sys.executable, str(TRAINER)]
+        super().__init__(
+            folder,
+            out,
+            [sys.executable, "-c", _DRIVER, str(file), str(out), *settings, "--", *trainer],
+            {"PYTHONPATH": paths, "FAULTS": str(self._faults), "STEP_S": str(step_s)},
+        )
+
+    def spoil(self, fault: str) -> None:
+        """Let a site's trainer do badly from now on: `spoil-west`, `forget-west`."""
+        (self._faults / fault).touch()
+
+    def mend(self, fault: str) -> None:
+        """Let it do well again."""
+        (self._faults / fault).unlink()
 
 
 def _site(folder: Path, name: str, epsilon: float) -> str:

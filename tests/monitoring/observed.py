@@ -5,25 +5,22 @@ from __future__ import annotations
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from monitoring.alerts import hub, site
 from monitoring.alerts.alert import rule_file
 from monitoring.client import Client, Series
 from monitoring.server import HOST, Prometheus
-from tests.monitoring.federation import JOB, SITES, Federation
+from tests.monitoring.federation import JOB, SITES, Run
 from tests.monitoring.operators import Operators
 
 PROMETHEUS = shutil.which("prometheus")
 needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus: scripts/prepare_monitoring.sh")
 VARIABLES: Mapping[str, str] = {**JOB, "site": ".*", "__rate_interval": "10s"}
-BRISK_S, STEADY_S = 0.02, 0.12
-"""Of a step of training: for rounds of half a second, or of three, in which a trainer says how it goes."""
 _START_S = 90.0
 _POLL_S = 0.2
 
@@ -32,7 +29,7 @@ _POLL_S = 0.2
 class Observed:
     """What a test works with."""
 
-    federation: Federation
+    federation: Run
     operators: Operators
     prometheus: Prometheus
 
@@ -57,33 +54,30 @@ class Observed:
 
 
 @contextmanager
-def observe(
-    folder: Path, *settings: str, budgets: Mapping[str, float] = MappingProxyType({}), step_s: float = BRISK_S
-) -> Iterator[Observed]:
-    """Start everything, with every alert told at once, and end it afterwards."""
+def observe(run: Run) -> Iterator[Observed]:
+    """Start everything else, with every alert told at once, and end all of it afterwards."""
     assert PROMETHEUS is not None
-    with (
-        Operators() as operators,
-        Federation(folder, *settings, budgets=budgets, step_s=step_s) as federation,
-    ):
-        _wait_for_processes(federation, folder)
+    with run as federation, Operators() as operators:
+        _wait_for_processes(federation)
         targets = {name: [address] for name, address in (federation.addresses() | operators.addresses).items()}
-        with Prometheus(PROMETHEUS, folder / "prometheus", free_port(), targets, [_impatient(folder)]) as prometheus:
+        with Prometheus(
+            PROMETHEUS, run.folder / "prometheus", free_port(), targets, [_impatient(run.folder)]
+        ) as prometheus:
             yield Observed(federation, operators, prometheus)
 
 
 def _impatient(folder: Path) -> Path:
     """Write all rules without their patience, which would take minutes."""
-    alerts: Sequence = [replace(alert, hold_minutes=0) for alert in (*hub.ALERTS, *site.ALERTS)]
+    alerts = [replace(alert, hold_minutes=0) for alert in (*hub.ALERTS, *site.ALERTS)]
     path = folder / "rules.yaml"
     path.write_text(rule_file("all", alerts))
     return path
 
 
-def _wait_for_processes(federation: Federation, folder: Path) -> None:
+def _wait_for_processes(run: Run) -> None:
     deadline = time.monotonic() + _START_S
-    while len(federation.addresses()) < len(SITES) + 1:
-        assert time.monotonic() < deadline, (folder / "run.log").read_text()
+    while len(run.addresses()) < len(SITES) + 1:
+        assert time.monotonic() < deadline, (run.folder / "run.log").read_text()
         time.sleep(_POLL_S)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from monitoring.reading import read
+from tests.monitoring.federation import BRISK_S, Federation
 from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
 
 pytestmark = [pytest.mark.process, pytest.mark.thorough, pytest.mark.timeout(300), needs_prometheus]
@@ -27,10 +28,15 @@ MANY_ROUNDS = 2.5
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
+    settings, budgets = ("rounds.deadline=4s", "rounds.grace=0s"), {"south": MANY_ROUNDS}
+    return Federation(tmp_path_factory.mktemp("troubled"), *settings, budgets=budgets, step_s=BRISK_S)
+
+
+@pytest.fixture(scope="module")
+def observed(federation: Federation) -> Iterator[Observed]:
     """One for all tests, as it takes a while to start: each mends what it has broken."""
-    settings = ("rounds.deadline=4s", "rounds.grace=0s")
-    with observe(tmp_path_factory.mktemp("troubled"), *settings, budgets={"south": MANY_ROUNDS}) as made:
+    with observe(federation) as made:
         made.wait_for("fedward_aggregator_round > 2")
         yield made
 
@@ -40,11 +46,11 @@ def attending(observed: Observed) -> float:
     return observed.ask(JOB.panel("Sites attending").targets[0].filled(VARIABLES))[0].value
 
 
-def test_hospitals_that_are_lost_are_told_of_until_they_are_back(observed: Observed) -> None:
+def test_hospitals_that_are_lost_are_told_of_until_they_are_back(federation: Federation, observed: Observed) -> None:
     before = attending(observed)
     lost = ("trainer-east", "trainer-north")
     for trainer in lost:
-        observed.federation.freeze(trainer)
+        federation.freeze(trainer)
     observed.wait_for_alert("FedwardSiteLost")
     observed.wait_for_alert("FedwardQuorumAtRisk")
     observed.wait_for_alert("FedwardRoundStuck")
@@ -53,7 +59,7 @@ def test_hospitals_that_are_lost_are_told_of_until_they_are_back(observed: Obser
     assert {"FedwardSiteLost", "FedwardQuorumAtRisk"} <= {series.labels["alertname"] for series in shown}
 
     for trainer in lost:
-        observed.federation.thaw(trainer)
+        federation.thaw(trainer)
     observed.prometheus.wait(
         lambda: not observed.client.firing() & {"FedwardQuorumAtRisk", "FedwardRoundStuck"},
         60,
@@ -61,12 +67,12 @@ def test_hospitals_that_are_lost_are_told_of_until_they_are_back(observed: Obser
     )
 
 
-def test_a_hospital_whose_updates_are_refused_is_told_of(observed: Observed) -> None:
-    observed.federation.spoil("spoil-west")
+def test_a_hospital_whose_updates_are_refused_is_told_of(federation: Federation, observed: Observed) -> None:
+    federation.spoil("spoil-west")
     observed.wait_for_alert("FedwardRefusalsRising")
     observed.wait_for_alert("FedwardGatewayRefusalsRising")
     observed.wait_for_alert("FedwardSiteNotCounted")
-    observed.federation.mend("spoil-west")
+    federation.mend("spoil-west")
     refused = {
         (series.labels["site"], series.labels["reason"]): series.value
         for series in observed.ask(JOB.panel("Refusals").targets[0].filled(VARIABLES))
@@ -74,14 +80,14 @@ def test_a_hospital_whose_updates_are_refused_is_told_of(observed: Observed) -> 
     assert refused["west", "BadSampleCount"] >= 3
 
 
-def test_a_model_that_gets_worse_is_told_of(observed: Observed) -> None:
+def test_a_model_that_gets_worse_is_told_of(federation: Federation, observed: Observed) -> None:
     observed.wait_for('fedward_aggregator_metric{metric="dice"} > 0.3 and on () fedward_aggregator_round >= 5')
     for site in ("east", "north"):
-        observed.federation.spoil(f"forget-{site}")
+        federation.spoil(f"forget-{site}")
     observed.wait_for_alert("FedwardDiceFalling")
     observed.wait_for_alert("FedwardSiteDiverging")
     for site in ("east", "north"):
-        observed.federation.mend(f"forget-{site}")
+        federation.mend(f"forget-{site}")
 
 
 def test_a_budget_that_is_nearly_spent_is_told_of(observed: Observed) -> None:
@@ -90,11 +96,11 @@ def test_a_budget_that_is_nearly_spent_is_told_of(observed: Observed) -> None:
     assert spent[0].value > 0.9
 
 
-def test_an_aggregator_that_hangs_is_told_of_at_both_ends(observed: Observed) -> None:
-    observed.federation.freeze("aggregator")
+def test_an_aggregator_that_hangs_is_told_of_at_both_ends(federation: Federation, observed: Observed) -> None:
+    federation.freeze("aggregator")
     observed.wait_for_alert("FedwardAggregatorMissing")
     observed.wait_for_alert("FedwardGatewayCutOff")
-    observed.federation.thaw("aggregator")
+    federation.thaw("aggregator")
 
 
 def test_what_the_operators_say_is_told(observed: Observed) -> None:
@@ -121,11 +127,11 @@ def test_what_the_operators_say_is_told(observed: Observed) -> None:
         observed.wait_for_alert(alert)
 
 
-def test_gateways_and_operators_that_are_not_scraped_are_missed(observed: Observed) -> None:
+def test_gateways_and_operators_that_are_not_scraped_are_missed(federation: Federation, observed: Observed) -> None:
     # The last of these tests: the operators do not come back.
-    for name in observed.federation.addresses():
+    for name in federation.addresses():
         if name.startswith("gateway-"):
-            observed.federation.freeze(name)
+            federation.freeze(name)
     observed.operators.close()
     for alert in ("FedwardGatewayMissing", "FedwardHubOperatorMissing", "FedwardSiteOperatorMissing"):
         observed.wait_for_alert(alert)

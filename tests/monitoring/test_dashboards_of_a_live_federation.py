@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from monitoring.client import Series
 from monitoring.reading import Dashboard, read
-from tests.monitoring.federation import SITES
-from tests.monitoring.observed import STEADY_S, VARIABLES, Observed, needs_prometheus, observe
+from tests.monitoring.federation import SITES, STEADY_S, Federation
+from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240), needs_prometheus]
 
@@ -45,7 +45,7 @@ FULL_DISKS = {"FedwardAggregatorStorageLow", "FedwardGatewayStorageLow"}
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    with observe(tmp_path_factory.mktemp("healthy"), step_s=STEADY_S) as made:
+    with observe(Federation(tmp_path_factory.mktemp("healthy"), step_s=STEADY_S)) as made:
         # A rate takes two scrapes of a counter that exists, and a histogram a closed round.
         made.wait_for("fedward_aggregator_round > 3 and on () fedward_gateway_filter_seconds_count > 2")
         made.wait_for("count_over_time(fedward_aggregator_sent_bytes_total[10s]) > 5")
