@@ -210,6 +210,18 @@ def test_a_server_that_goes_away_in_the_middle_of_a_round_misses_and_doubles_not
     logged(out, gate).check(rounds=4)
 
 
+def test_a_run_that_was_deleted_on_the_server_is_logged_from_the_first_round_again(out: Path, gate: Gate) -> None:
+    book = logbook(out, gate)
+    write_rounds(out, 1, 2)
+    book.advance(is_over=False, now=0)
+    MlflowClient(gate.server).delete_run(logged(out, gate).run.info.run_id)
+    write_rounds(out, 3, 3)
+    with pytest.raises(TrackingError, match="does not take it"):
+        book.advance(is_over=False, now=0)
+    book.advance(is_over=False, now=0)
+    logged(out, gate).check(rounds=3)
+
+
 def test_wrong_credentials_are_said_for_what_they_are_and_right_ones_are_taken(
     out: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

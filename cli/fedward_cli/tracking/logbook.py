@@ -44,6 +44,7 @@ class Logbook:
     def __init__(self, folder: Folder, plan: Path, server: Server, chosen_by: str) -> None:
         self._folder, self._plan, self._server, self._chosen_by = folder, plan, server, chosen_by
         self._story = Story(folder.out)
+        self._story = Story(folder.out)
         self._is_attached = False
         self.logged = 0
         """Up to which round everything is logged."""
@@ -77,6 +78,8 @@ class Logbook:
     def _attach(self, is_over: bool) -> None:
         if not self._is_attached:
             self.logged = self._server.attach()
+            # From the beginning: a server may have less than it had, as when its run was deleted or a backup restored.
+            self._story = Story(self._folder.out)
             if not is_over:
                 self._server.set_status("RUNNING")
             self._is_attached = True
