@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from monitoring.client import Series
+from monitoring.pictures.page import draw_page
 from monitoring.reading import Dashboard, read
+from PIL import Image
 from tests.monitoring.federation import SITES, STEADY_S, Federation
 from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
 
@@ -100,6 +103,15 @@ def test_every_variable_offers_what_there_is(observed: Observed, dashboard: Dash
             series = series.replace(f"${variable}", value)
         assert label == name
         assert observed.client.values(label, series), query
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_dashboard_can_be_drawn(observed: Observed, name: str, tmp_path: Path) -> None:
+    path, now = tmp_path / "page.png", time.time()
+    draw_page(DASHBOARDS[name], observed.client, HERE, (now - 10, now), path)
+    with Image.open(path) as picture:
+        assert picture.width == 1440
+        assert len(picture.convert("RGB").getcolors(1 << 16) or ()) > 20, "nothing is on it"
 
 
 def test_no_alert_fires(observed: Observed) -> None:

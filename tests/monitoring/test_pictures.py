@@ -1,0 +1,85 @@
+"""The documentation's pictures write numbers as Grafana does, and make the tables that its transformations make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from monitoring.client import Series
+from monitoring.dashboards.page import Row, page
+from monitoring.panels import NONE_IS_GOOD, YES_IS_GOOD, Column, Frame, Query, figure, listing, matrix
+from monitoring.pictures.tables import tabulate
+from monitoring.pictures.wording import colour, words
+from monitoring.reading import Shown, read
+
+
+@pytest.mark.parametrize(
+    ("value", "fields", "written"),
+    [
+        (3.0, {}, "3"),
+        (0.8371, {"unit": "none", "decimals": 3}, "0.837"),
+        (0.0042, {"unit": "s"}, "4.2 ms"),
+        (0.0, {"unit": "s"}, "0 ms"),
+        (90.0, {"unit": "s"}, "1.5 min"),
+        (25 * 86400.0, {"unit": "s"}, "25 days"),
+        (0.123, {"unit": "percentunit"}, "12%"),
+        (1536.0, {"unit": "bytes"}, "1.5 KiB"),
+        (1500.0, {"unit": "Bps"}, "1.5 kB/s"),
+        (2.0, {"unit": "cps"}, "2/s"),
+        (float("nan"), {}, "NaN"),
+    ],
+)
+def test_a_number_is_written_in_its_unit(value: float, fields: dict[str, Any], written: str) -> None:
+    assert words(value, fields) == written
+
+
+def drawn(tmp_path, *panels) -> list[Shown]:
+    path = tmp_path / "page.json"
+    path.write_text(page("uid", "Title", "What for?", (), [Row("Row", panels)], empty="nothing"))
+    return [panel for panel in read(path).panels if panel.kind != "row"]
+
+
+def series(value: float, **labels: str) -> Series:
+    return Series(labels, [(0.0, value)])
+
+
+def test_colours_and_words_are_those_of_the_panel(tmp_path) -> None:
+    counted, asked = drawn(
+        tmp_path,
+        figure(Frame("Count", "How many.", "none", 12), Query("x"), steps=NONE_IS_GOOD),
+        figure(Frame("Asked", "Whether.", "none", 12), Query("x"), words=YES_IS_GOOD),
+    )
+    assert colour(0, counted.defaults) != colour(1, counted.defaults)
+    assert [words(each, asked.defaults) for each in (0.0, 1.0)] == ["no", "yes"]
+
+
+def test_the_answers_of_several_queries_become_one_row_for_each_site(tmp_path) -> None:
+    (panel,) = drawn(
+        tmp_path,
+        listing(
+            Frame("Sites", "Each.", "none", 24),
+            {"site": "Site"},
+            Column("State", "a", takes="state"),
+            Column("Attends", "b", words=YES_IS_GOOD),
+            Column("Received", "c", "bytes"),
+        ),
+    )
+    answers = [
+        [series(1, site="south", state="Lost"), series(1, site="north", state="Training")],
+        [series(1, site="north"), series(0, site="south")],
+        [series(2048, site="north")],
+    ]
+    table = tabulate(panel, answers)
+    assert table.headings == ["Site", "State", "Attends", "Received"]
+    assert [[text for text, _ in row] for row in table.rows] == [
+        ["north", "Training", "yes", "2 KiB"],
+        ["south", "Lost", "no", ""],
+    ]
+
+
+def test_two_labels_span_a_matrix(tmp_path) -> None:
+    (panel,) = drawn(tmp_path, matrix(Frame("Dice", "Each.", "none", 24, decimals=1), Query("x"), "site", "metric"))
+    answer = [series(0.5, site="north", metric="dice"), series(0.7, site="south", metric="dice_et")]
+    table = tabulate(panel, [answer])
+    assert table.headings == ["site\\metric", "dice", "dice_et"]
+    assert [[text for text, _ in row] for row in table.rows] == [["north", "0.5", ""], ["south", "", "0.7"]]
