@@ -64,8 +64,7 @@ class JsonFormatter(logging.Formatter):
         }
         fields = {**_everywhere, **_here.get(), **_extras(record, self)}
         # The first five are what a line is found by: no field may stand in their place.
-        line = json.dumps({**first, **{key: _plain(value) for key, value in fields.items() if key not in first}})
-        return line.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
+        return json.dumps({**first, **{key: _plain(value) for key, value in fields.items() if key not in first}})
 
 
 def configure(process: str) -> None:

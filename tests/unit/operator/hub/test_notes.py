@@ -88,7 +88,7 @@ def test_a_suspension_is_no_loss_of_sites_or_quorum_and_its_end_is_told():
 def test_after_the_end_nothing_of_the_sites_is_told(complete, failed):
     life = Life().started()
     life.told.clear()
-    life.after(10, aggregator=aggregator(complete=complete, failed=failed), progress=progress(east="Lost"))
+    life.after(10, aggregator=aggregator(complete=complete, failed=failed), parts=parts(state="Failed"))
     assert len(life.told) == 1
 
 
