@@ -265,13 +265,14 @@ def test_a_running_jobs_report_is_refused_before_anything_is_made(hub_of):
     assert "brain goes on (Training, round 7/30)" in done.stderr
 
 
-def test_names_are_completed_from_the_cluster_that_is_named(hub_of):
+def test_names_are_completed_from_the_cluster_that_is_named(hub_of, tmp_path):
     hub_of.make("brain-one", TRAINS)
     hub_of.make("other", TRAINS)
     command, environment = hub_of.command("__complete", "watch", "-n", hub_of.namespace, "br")
     kubeconfig = environment.pop("KUBECONFIG")
     command[-1:] = ["--kubeconfig", kubeconfig, "br"]
-    done = subprocess.run(command, env={**environment, "HOME": "/nowhere"}, capture_output=True, text=True, timeout=60)
+    elsewhere = {**environment, "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=elsewhere, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["brain-one"]
 
 
