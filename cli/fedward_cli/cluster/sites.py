@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
 from rich.table import Table
 
 from fedward_cli.cluster.kubectl import (
@@ -39,7 +37,7 @@ class Site:
         since: when that last changed.
         last_seen: when it was heard last, once it is not heard any more.
         datasets: how many cases each has; None where the hospital does not tell.
-        certificate: what the hub still knows of its last request: `waits for approval`, `denied`, `until 2027-03-01`.
+        certificate: until when it is good, as the site says, or how its request for one stands.
         jobs: namespace/name of those it works on.
     """
 
@@ -152,17 +150,17 @@ def _requests(run: Kubectl, unseen: list[str]) -> Mapping[str, str]:
     for each in found:
         asks = speaker(each["spec"].get("username", ""))
         if asks is not None:
-            requests[asks[0]] = _certificate(each.get("status") or {})
+            requests[asks[0]] = _asks(each.get("status") or {})
     return requests
 
 
-def _certificate(status: Mapping[str, Any]) -> str:
+def _asks(status: Mapping[str, Any]) -> str:
+    """Say how a request stands, until it has brought its certificate."""
     said = {each["type"] for each in status.get("conditions") or ()}
     if "Denied" in said:
         return "denied"
     if "certificate" in status:
-        issued = x509.load_pem_x509_certificates(base64.b64decode(status["certificate"]))[0]
-        return f"until {issued.not_valid_after_utc:%Y-%m-%d}"
+        return ""
     return "approved" if "Approved" in said else "waits for approval"
 
 
@@ -182,9 +180,16 @@ def _site(found: Object, requests: Mapping[str, str], at_work: Mapping[str, Sequ
         version=status.get("version", ""),
         gpus=status.get("gpus", 0),
         datasets={each: cases.get(each) for each in status.get("datasets") or ()},
-        certificate="" if spec.get("revoked") else requests.get(name, ""),
+        certificate=_standing(spec, status, requests.get(name, "")),
         jobs=tuple(sorted(at_work.get(name, ()))),
     )
+
+
+def _standing(spec: Mapping[str, Any], status: Mapping[str, Any], request: str) -> str:
+    if spec.get("revoked"):
+        return ""
+    expires = read_time(status.get("certificateExpires"))
+    return request or (f"until {expires:%Y-%m-%d}" if expires else "")
 
 
 def _seen(site: Site, now: datetime) -> str:

@@ -43,6 +43,9 @@ class FederatedSiteStatus(Resource):
         ]
         | None
     ) = None
+    certificate_expires: (
+        Annotated[Timestamp, Field(description="When its certificate does, as it says; it renews itself before")] | None
+    ) = None
     conditions: Conditions = ()
 
 

@@ -41,6 +41,7 @@ def site_status(site: SiteView, beat: Heartbeat | None, now: datetime) -> dict[s
         document |= {"version": beat.version, "gpus": beat.gpus, "datasets": beat.datasets}
         # An empty map is left out: the API server may keep it or not.
         document["cases"] = beat.cases or None
+        document["certificateExpires"] = beat.certificate_expires or None
         if not finding.holds:
             document["lastSeen"] = conditions.show_time(beat.heard)
     checked = FederatedSiteStatus.model_validate(document)

@@ -69,6 +69,7 @@ class Heartbeat:
 
     Attributes:
         told: the mark of the authority that we wrote there, for the site to read.
+        certificate_expires: when the site's certificate does, as Kubernetes writes instants; empty where untold.
     """
 
     heard: datetime
@@ -77,6 +78,7 @@ class Heartbeat:
     datasets: tuple[str, ...]
     cases: Mapping[str, int] = field(default_factory=dict)
     told: str = ""
+    certificate_expires: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,18 @@ def view_heartbeat(item: Mapping[str, Any], now: datetime) -> Heartbeat:
         gpus = min(max(int(offer["gpus"]), 0), 1024)
         said = offer.get("cases") or {}
         cases = {name: min(max(int(said[name]), 0), _MOST_CASES) for name in datasets if name in said}
-        return Heartbeat(now, _UNPRINTABLE.sub("", offer["version"])[:64], gpus, datasets, cases, told)
+        version = _UNPRINTABLE.sub("", offer["version"])[:64]
+        return Heartbeat(now, version, gpus, datasets, cases, told, _instant(offer.get("certificateExpires")))
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Heartbeat(now, "", 0, (), told=told)
+
+
+def _instant(said: object) -> str:
+    """Keep what is an instant, written as Kubernetes does."""
+    try:
+        return conditions.show_time(datetime.fromisoformat(str(said))) if said else ""
+    except (ValueError, OverflowError):
+        return ""
 
 
 def view_part(item: Mapping[str, Any]) -> PartView:

@@ -18,6 +18,7 @@ from fedward_operator.kube import kinds
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError, UnavailableError
 from fedward_operator.policy import naming
+from fedward_operator.policy.conditions import show_time
 from fedward_operator.site.belonging import Belonging
 
 _log = logging.getLogger(__name__)
@@ -26,8 +27,13 @@ PERIOD_S = 5.0
 _DURATION_S = 15
 
 
-def offer_of(policy: SitePolicySpec | None, cases: Mapping[str, int]) -> dict[str, Any]:
-    """Say what the site offers, and of its datasets no more than the policy lets the hub know."""
+def offer_of(
+    policy: SitePolicySpec | None, cases: Mapping[str, int], not_after: datetime | None = None
+) -> dict[str, Any]:
+    """Say what the site offers, and of its datasets no more than the policy lets the hub know.
+
+    `not_after` is until when the site's certificate is good, where that is ours to know.
+    """
     datasets = policy.datasets if policy else ()
     told = [dataset.name for dataset in datasets if dataset.share == "counts" and dataset.name in cases]
     return {
@@ -35,6 +41,7 @@ def offer_of(policy: SitePolicySpec | None, cases: Mapping[str, int]) -> dict[st
         "gpus": policy.gpus.count if policy and policy.gpus else 0,
         "datasets": [dataset.name for dataset in datasets if dataset.share != "none"],
         "cases": {name: cases[name] for name in told},
+        **({"certificateExpires": show_time(not_after)} if not_after else {}),
     }
 
 
@@ -76,7 +83,7 @@ class Heartbeat:
             await asyncio.sleep(PERIOD_S)
 
     def _lease(self) -> dict[str, Any]:
-        offer = offer_of(self._policy(), self._cases())
+        offer = offer_of(self._policy(), self._cases(), self._belonging.not_after)
         return {
             "apiVersion": kinds.LEASE.api_version,
             "kind": kinds.LEASE.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
 
 import pytest
 from rich.console import Console
@@ -11,8 +10,6 @@ from tests.unit.cli.jobs import NOW, UNKNOWN, Kubectl, ago, condition, forbidden
 
 from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError
 from fedward_cli.cluster.sites import look
-from fedward_protocol.identity import Identity
-from fedward_protocol.pki import Authority
 
 
 def federated_site(name, reason="Heard", **status):
@@ -54,17 +51,18 @@ def test_each_site_is_shown_with_what_it_offers_and_works_on():
     assert found.unseen == ()
 
 
-def test_a_request_for_a_certificate_is_shown_as_it_stands():
-    authority = Authority.create("fed.example.org", NOW)
-    issued = authority.issue(Identity("fed.example.org", "site", "north"), [], NOW, timedelta(days=30))
-    requests = [request("south"), request("west", "Denied"), request("north", "Approved", certificate=issued.cert_pem)]
-    found = look(run=Kubectl(federatedsites=SITES, certificatesigningrequests=requests))
+def test_a_certificate_is_shown_until_it_expires_or_as_the_request_for_one_stands():
+    good = federated_site("north", certificateExpires="2026-03-31T12:00:00Z")
+    requests = [request("south"), request("west", "Denied"), request("north", "Approved", certificate=b"PEM")]
+    run = Kubectl(federatedsites=[good, SITES[0], SITES[2]], certificatesigningrequests=requests)
+    found = look(run=run)
     assert [each.certificate for each in found.sites] == ["until 2026-03-31", "waits for approval", "denied"]
     assert shown(found)[0].endswith("certificate")
 
 
 def test_a_revoked_site_has_no_request_that_counts():
-    revoked = federated_site("south", "Revoked") | {"spec": {"revoked": True}}
+    revoked = federated_site("south", "Revoked", certificateExpires="2026-03-31T12:00:00Z")
+    revoked["spec"] = {"revoked": True}
     found = look(run=Kubectl(federatedsites=[revoked], certificatesigningrequests=[request("south", "Approved")]))
     assert (found.sites[0].certificate, found.sites[0].reason) == ("", "Revoked")
 

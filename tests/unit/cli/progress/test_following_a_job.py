@@ -73,6 +73,13 @@ def test_a_cluster_that_is_away_is_asked_again_more_and_more_slowly_and_that_is_
     assert said == ["the cluster does not answer, and is asked again: connection refused"]
 
 
+def test_a_cluster_that_is_away_for_a_second_time_is_said_again():
+    away = ClusterError("connection refused")
+    stream = Stream([event(job())], [away], [event(job()), away], [event(job())])
+    _, pauses, said = followed(stream, 3)
+    assert (pauses, len(said)) == ([1.0, 2.0, 2.0], 2)
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [

@@ -74,6 +74,23 @@ def test_a_heartbeat_says_what_the_site_offers():
 
 
 @pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ("2026-04-01T12:00:00Z", "2026-04-01T12:00:00Z"),
+        ("soon", None),
+        ("2026-99-01T12:00:00Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        (5, None),
+        (None, None),
+    ],
+)
+def test_a_heartbeat_says_when_the_sites_certificate_expires(said, known):
+    offer = {"version": "1", "gpus": 0, "datasets": [], "certificateExpires": said}
+
+    assert site_status(SITE, view_heartbeat(lease(json.dumps(offer)), NOON), NOON).get("certificateExpires") == known
+
+
+@pytest.mark.parametrize(
     ("cases", "known"),
     [
         ({}, {}),

@@ -296,5 +296,10 @@ def test_the_hub_is_told_what_the_policy_says_and_no_more():
     assert offer_of(None, {"a": 1})["cases"] == {}
 
 
+def test_a_site_tells_the_hub_when_its_certificate_expires_where_it_keeps_one():
+    assert offer_of(None, {}, datetime(2026, 4, 1, 12, tzinfo=UTC))["certificateExpires"] == "2026-04-01T12:00:00Z"
+    assert "certificateExpires" not in offer_of(None, {})
+
+
 def test_a_dataset_is_told_of_by_its_name_where_the_policy_says_nothing():
     assert BRATS.share == "name"
