@@ -41,7 +41,7 @@ def page(uid: str, title: str, description: str, choices: Sequence[Choice], rows
         ValueError: a row's panels do not fill its lines.
     """
     made = build.Dashboard(title).uid(uid).description(description).tags([TAG]).timezone("browser")
-    made.time("now-6h", "now").refresh("1m").tooltip(model.DashboardCursorSync.CROSSHAIR).readonly()
+    made.annotations([]).time("now-6h", "now").refresh("1m").tooltip(model.DashboardCursorSync.CROSSHAIR).readonly()
     made.link(
         build.DashboardLink("Fedward")
         .type(model.DashboardLinkType.DASHBOARDS)

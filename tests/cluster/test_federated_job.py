@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from monitoring.reading import read
+from monitoring.server import Prometheus
 from tests.cluster.conftest import run_kubectl
-from tests.cluster.operators import GROUP, end_pod, jobs, names, site_jobs, the_pod
+from tests.cluster.operators import GROUP, ROOT, end_pod, jobs, names, site_jobs, the_pod
+from tests.kube.control_plane import free_ports
 from tests.kube.waiting import wait_until
+from tests.monitoring.observed import PROMETHEUS, needs_prometheus
 
 pytestmark = pytest.mark.cluster
 
@@ -253,3 +257,27 @@ def test_the_queue_of_a_job_is_its_aggregators(federation):
     wait_until("an aggregator", lambda: jobs(federation.hub, federation.namespace))
     path = f"/apis/batch/v1/namespaces/{federation.namespace}/jobs/brain-aggregator-1"
     assert federation.hub.request("GET", path)["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
+
+
+OPERATORS_PANELS = {
+    "fedward-hub/dashboards/federation.json": (
+        *("Sites not heard", "Failed jobs", "Sites connected", "Jobs under way", "GPUs offered", "Authority ends in"),
+        *("Hospitals", "Hospitals connected", "Operator leads", "Operator sees all", "Longest wait", "Objects known"),
+        *("Reconciliations", "Calls to the API server", "Objects waiting", "Rounds done"),
+    ),
+    "fedward-site/dashboards/site.json": ("Hub reached", "Policy holds", "GPUs", "Operator", "Longest wait"),
+}
+
+
+@needs_prometheus
+def test_the_dashboards_show_what_real_operators_say(running, tmp_path):
+    federation, _, hub, site = running
+    assert PROMETHEUS is not None
+    variables = {"job_namespace": federation.namespace, "job_name": "brain", "site": ".*", "__rate_interval": "30s"}
+    targets = {each.name: [each.process.args[-1].removeprefix("--metrics=")] for each in (hub, site)}
+    with Prometheus(PROMETHEUS, tmp_path, free_ports(1)[0], targets) as prometheus:
+        for path, titles in OPERATORS_PANELS.items():
+            dashboard = read(ROOT / "charts" / path)
+            for target in (target for title in titles for target in dashboard.panel(title).targets):
+                asked = target.filled(variables)
+                wait_until(asked, lambda asked=asked: prometheus.client.ask(asked))
