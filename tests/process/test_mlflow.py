@@ -71,14 +71,15 @@ def logbook(out: Path, gate: Gate, uid: str = "") -> Logbook:
     return Logbook(folder, folder.plan, MlflowRun(gate.address, subject(out, uid)), "dice")
 
 
-def end(out: Path, state: str = "Completed", rounds: int = 3) -> None:
+def end(out: Path, state: str = "Completed", attempt: int = 1) -> None:
     """Write down how a run ended."""
     result = Result(
         state=state,
         name="toy",
         started_at=STARTED,
         finished_at=datetime(2026, 1, 2, 1, tzinfo=UTC),
-        rounds_planned=rounds,
+        attempt=attempt,
+        rounds_planned=3,
         model=ModelRecord(round=2, digest="ab" * 32),
         metrics={"dice": 0.8},
         failure=Problem(reason="QuorumLost", detail="too few") if state == "Failed" else None,
@@ -174,11 +175,12 @@ def test_how_a_run_ended_is_its_status_and_a_resumed_one_goes_on_in_the_same_run
     again.advance(is_over=False, now=0)
     assert logged(out, gate).run.info.status == "RUNNING"
     write_rounds(out, 3, 3, evaluated=True)
-    end(out)
+    end(out, attempt=2)
     again.advance(is_over=True, now=0)
     last = logged(out, gate)
     last.check(rounds=3)
     assert (last.run.info.run_id, last.run.info.status) == (first.run.info.run_id, "FINISHED")
+    assert last.tags.get("fedward.failure", "") == ""
 
 
 def test_two_jobs_of_one_name_are_two_runs_of_one_experiment(out: Path, gate: Gate) -> None:

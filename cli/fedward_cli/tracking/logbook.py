@@ -44,7 +44,6 @@ class Logbook:
     def __init__(self, folder: Folder, plan: Path, server: Server, chosen_by: str) -> None:
         self._folder, self._plan, self._server, self._chosen_by = folder, plan, server, chosen_by
         self._story = Story(folder.out)
-        self._story = Story(folder.out)
         self._is_attached = False
         self.logged = 0
         """Up to which round everything is logged."""
@@ -112,4 +111,6 @@ def _tags(result: Result) -> dict[str, str]:
         tags |= {"fedward.best_round": str(result.model.round), "fedward.model_sha256": result.model.digest}
     if result.failure:
         tags["fedward.failure"] = f"{result.failure.reason}: {result.failure.detail}"[:_LONGEST_TAG]
+    elif result.attempt > 1:
+        tags["fedward.failure"] = ""  # of an attempt before this one
     return tags
