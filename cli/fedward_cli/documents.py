@@ -1,20 +1,14 @@
-"""A local file's documents, read, validated and checked against each other; errors name file, line and field."""
+"""A file's documents, checked against each other: for a local run, or for a plan of a job that goes to a hub."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import ValidationError
-
-from fedward_cli.complaints import explain
-from fedward_cli.overrides import apply_overrides
+from fedward_cli.documents_read import ReadDocument, duplicates, in_order, of_kind, read_file
 from fedward_cli.problems import InputError, Problem
-from fedward_cli.yaml_lines import Located, read_yaml
+from fedward_cli.yaml_lines import Located
 from fedward_operator.api import ConfigMap, FederatedJob, FederatedSite, SitePolicy
 from fedward_operator.api.meta import API_VERSION
 from fedward_operator.api.policy import Dataset
@@ -22,12 +16,6 @@ from fedward_operator.hub.bundle import bundle_of
 from fedward_operator.hub.findings import UnresolvableError
 from fedward_operator.hub.resolve import resolve
 from fedward_protocol.plan import Bundle, Plan
-
-Document = FederatedJob | FederatedSite | SitePolicy | ConfigMap
-_Kind = TypeVar("_Kind", bound=Document)
-_KINDS: dict[str, type[Document]] = {
-    kind.__name__: kind for kind in (FederatedJob, FederatedSite, SitePolicy, ConfigMap)
-}
 
 FEDERATION = "fedward.localhost"
 """The trust domain of local runs; names below .localhost never leave the machine."""
@@ -90,21 +78,13 @@ class ForHub:
         return _resolved(self.job, _supposed(names), self.bundle)
 
 
-@dataclass(slots=True)
-class _Read:
-    """A document that is valid by itself, with its places."""
-
-    document: Document
-    located: Located
-
-
 def load_documents(file: Path, overrides: Sequence[str] = ()) -> Documents:
     """Read a file of FederatedJob, FederatedSite, SitePolicy and ConfigMap documents.
 
     Raises:
         InputError: with all that is wrong, in the file's order.
     """
-    return _fit_together(file, _read_file(file, overrides))
+    return _fit_together(file, read_file(file, overrides))
 
 
 def load_plannable(file: Path, overrides: Sequence[str] = ()) -> Documents | ForHub:
@@ -113,56 +93,12 @@ def load_plannable(file: Path, overrides: Sequence[str] = ()) -> Documents | For
     Raises:
         InputError: with all that is wrong, in the file's order.
     """
-    read = _read_file(file, overrides)
-    return _fit_together(file, read) if _of_kind(SitePolicy, read) else _fit_for_hub(file, read)
+    read = read_file(file, overrides)
+    return _fit_together(file, read) if of_kind(SitePolicy, read) else _fit_for_hub(file, read)
 
 
-def _read_file(file: Path, overrides: Sequence[str]) -> list[_Read]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError([Problem(str(file), (), error.strerror or "cannot be read")]) from error
-    except UnicodeDecodeError as error:
-        raise InputError([Problem(str(file), (), "is not UTF-8 text")]) from error
-    raw, problems = read_yaml(text, str(file))
-    for located in raw:
-        if isinstance(located.data, dict) and located.data.get("kind") == "FederatedJob":
-            problems += apply_overrides(located, overrides)
-    read: list[_Read] = []
-    for located in raw:
-        document = _validate(located, problems)
-        if document is not None:
-            read.append(_Read(document, located))
-    if problems:
-        raise InputError(_in_order(problems))
-    return read
-
-
-def _validate(located: Located, problems: list[Problem]) -> Document | None:
-    """Validate one document by its kind; what is wrong with it is added to `problems`."""
-    data = located.data
-    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
-        problems.append(Problem(located.place(()), ("kind",), f"is required: one of {', '.join(_KINDS)}"))
-        return None
-    kind = _KINDS.get(data["kind"])
-    if kind is None:
-        close = get_close_matches(data["kind"], _KINDS, n=1)
-        hint = f', did you mean "{close[0]}"?' if close else f"; a local file holds {', '.join(_KINDS)}"
-        problems.append(Problem(located.place(("kind",)), ("kind",), f'unknown kind "{data["kind"]}"{hint}'))
-        return None
-    try:
-        # By way of JSON and strictly, so that a value means here what it means to the API server.
-        return kind.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False)
-    except ValidationError as error:
-        schema = kind.model_json_schema(by_alias=True)
-        for details in error.errors(include_url=False):
-            path, message = explain(details, data, schema)
-            problems.append(Problem(located.place(path), path, message))
-        return None
-
-
-def _the_job(file: Path, read: Sequence[_Read], problems: list[Problem]) -> tuple[FederatedJob, Located]:
-    jobs = _of_kind(FederatedJob, read)
+def _the_job(file: Path, read: Sequence[ReadDocument], problems: list[Problem]) -> tuple[FederatedJob, Located]:
+    jobs = of_kind(FederatedJob, read)
     if not jobs:
         raise InputError([*problems, Problem(str(file), (), "holds no FederatedJob document")])
     job, located = jobs[0]
@@ -173,11 +109,11 @@ def _the_job(file: Path, read: Sequence[_Read], problems: list[Problem]) -> tupl
     return job, located
 
 
-def _fit_for_hub(file: Path, read: Sequence[_Read]) -> ForHub:
-    problems = list(_duplicates(read))
+def _fit_for_hub(file: Path, read: Sequence[ReadDocument]) -> ForHub:
+    problems = list(duplicates(read))
     job, located = _the_job(file, read, problems)
     source = job.spec.model.bundle
-    is_here = source and any(each.metadata.name == source.config_map for each, _ in _of_kind(ConfigMap, read))
+    is_here = source and any(each.metadata.name == source.config_map for each, _ in of_kind(ConfigMap, read))
     found = ForHub(file, job, _bundle(job, located, read, problems) if is_here else None)
     if not problems:
         try:
@@ -185,19 +121,19 @@ def _fit_for_hub(file: Path, read: Sequence[_Read]) -> ForHub:
         except UnresolvableError as error:
             problems += [Problem(located.place(each.path), each.path, each.message) for each in error.findings]
     if problems:
-        raise InputError(_in_order(problems))
+        raise InputError(in_order(problems))
     return found
 
 
-def _fit_together(file: Path, read: Sequence[_Read]) -> Documents:
-    problems = list(_duplicates(read))
+def _fit_together(file: Path, read: Sequence[ReadDocument]) -> Documents:
+    problems = list(duplicates(read))
     job, located = _the_job(file, read, problems)
     bundle = _bundle(job, located, read, problems)
     documents = Documents(
         file=file,
         job=job,
-        sites=tuple(site for site, _ in _of_kind(FederatedSite, read)),
-        policies={policy.metadata.name: policy for policy, _ in _of_kind(SitePolicy, read)},
+        sites=tuple(site for site, _ in of_kind(FederatedSite, read)),
+        policies={policy.metadata.name: policy for policy, _ in of_kind(SitePolicy, read)},
         bundle=bundle,
     )
     if not problems:
@@ -208,7 +144,7 @@ def _fit_together(file: Path, read: Sequence[_Read]) -> Documents:
         else:
             problems += _policy_problems(plan, documents, read, located)
     if problems:
-        raise InputError(_in_order(problems))
+        raise InputError(in_order(problems))
     return documents
 
 
@@ -225,25 +161,13 @@ def _supposed(names: Sequence[str]) -> list[FederatedSite]:
     ]
 
 
-def _of_kind(kind: type[_Kind], read: Sequence[_Read]) -> list[tuple[_Kind, Located]]:
-    return [(each.document, each.located) for each in read if isinstance(each.document, kind)]
-
-
-def _duplicates(read: Sequence[_Read]) -> Iterator[Problem]:
-    seen: dict[tuple[str, str], str] = {}
-    for each in read:
-        key = (each.document.kind, each.document.metadata.name)
-        place = each.located.place(("metadata", "name"))
-        if key in seen and each.document.kind != "FederatedJob":
-            yield Problem(place, ("metadata", "name"), f'a second {key[0]} called "{key[1]}", first at {seen[key]}')
-        seen.setdefault(key, place)
-
-
-def _bundle(job: FederatedJob, located: Located, read: Sequence[_Read], problems: list[Problem]) -> Bundle | None:
+def _bundle(
+    job: FederatedJob, located: Located, read: Sequence[ReadDocument], problems: list[Problem]
+) -> Bundle | None:
     source = job.spec.model.bundle
     if source is None:
         return None
-    for config_map, place in _of_kind(ConfigMap, read):
+    for config_map, place in of_kind(ConfigMap, read):
         if config_map.metadata.name == source.config_map:
             try:
                 return bundle_of(config_map)
@@ -255,9 +179,9 @@ def _bundle(job: FederatedJob, located: Located, read: Sequence[_Read], problems
     return None
 
 
-def _policy_problems(plan: Plan, documents: Documents, read: Sequence[_Read], job: Located) -> Iterator[Problem]:
+def _policy_problems(plan: Plan, documents: Documents, read: Sequence[ReadDocument], job: Located) -> Iterator[Problem]:
     """Say which sites lack a policy, and which policies offer no folder under the job's name for the dataset."""
-    places = {policy.metadata.name: located for policy, located in _of_kind(SitePolicy, read)}
+    places = {policy.metadata.name: located for policy, located in of_kind(SitePolicy, read)}
     for site in plan.sites:
         if site not in places:
             path = ("spec", "sites")
@@ -275,11 +199,3 @@ def _policy_problems(plan: Plan, documents: Documents, read: Sequence[_Read], jo
 
 def _dataset(policy: SitePolicy, name: str) -> Dataset | None:
     return next((dataset for dataset in policy.spec.datasets if dataset.name == name), None)
-
-
-def _in_order(problems: Sequence[Problem]) -> list[Problem]:
-    def key(problem: Problem) -> tuple[str, int]:
-        file, _, line = problem.where.rpartition(":")
-        return (file, int(line)) if line.isdigit() else (problem.where, 0)
-
-    return sorted(problems, key=key)

@@ -95,6 +95,8 @@ def _approve(
         )
     if is_list:
         return
+    if output is not Format.TEXT and not yes:
+        reject("what is not shown is not asked about: with -o give --yes too")
     (request,) = requests
     if not request.is_approved:
         _ask("Approve?", yes)

@@ -110,7 +110,7 @@ class Hub:
     def __init__(self, plane, namespace):
         self.plane, self.namespace = plane, namespace
         self._researcher = plane.kubeconfig("ada")
-        self.kubectl("apply", "-n", namespace, "-f", str(ROOT / "examples/researcher-role.yaml"))
+        self.kubectl("apply", "-n", namespace, "-f", str(ROOT / "cli/fedward_cli/cluster/rights/researcher.yaml"))
         self.kubectl("create", "rolebinding", "ada", f"-n={namespace}", "--role=fedward-researcher", "--user=ada")
         binding = ("create", "clusterrolebinding", f"ada-{namespace}", "--clusterrole=fedward-sites-reader")
         self.kubectl(*binding, "--user=ada")

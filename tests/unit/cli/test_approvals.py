@@ -58,6 +58,11 @@ def test_what_waits_is_listed_in_every_format(fedward):
     assert waits["digest"] in people
 
 
+def test_nobody_is_asked_about_what_was_not_shown(fedward):
+    code, said, asked = fedward("approve", "brain-00000000", "-o", "json")
+    assert (code, said, "annotate" in asked) == (2, "", False)
+
+
 def test_a_program_that_approves_gets_what_it_approved_and_nothing_else(fedward):
     code, said, asked = fedward("approve", "brain-00000000", "-n", "fedward", "--yes", "-o", "json")
     approved = json.loads(said)
