@@ -3,38 +3,12 @@
 from __future__ import annotations
 
 from monitoring.dashboards.page import Choice, Row, page
-from monitoring.panels import (
-    GREEN,
-    RED,
-    YELLOW,
-    YES_IS_GOOD,
-    Column,
-    Frame,
-    Query,
-    course,
-    figure,
-    listing,
-    ranking,
-)
+from monitoring.dashboards.site_queries import BY, JOB, NAMED, NO_TRAINER, SITE
+from monitoring.dashboards.site_trainers import RUNNING
+from monitoring.panels import GREEN, RED, YELLOW, YES_IS_GOOD, Frame, Query, course, figure, ranking
 
 UID = "fedward-site"
-_SITE = 'site=~"$site"'
-_JOB = f'{_SITE},job_namespace=~"$job_namespace",job_name=~"$job_name"'
-_BY = "job_namespace, job_name"
-_NAMED = "{{job_namespace}}/{{job_name}}"
 _OPERATOR = 'on (instance) group_left () fedward_operator_build_info{role="site"}'
-_NO_NVML = "No GPU that can be asked"
-_NO_TRAINER = "No job has been trained yet"
-_NOT_SAID = "No trainer says so"
-
-
-def _trainer(series: str) -> str:
-    """Give a number of the trainer of each job that is attended."""
-    return (
-        f"max by ({_BY}) (fedward_trainer_{series}{{{_JOB}}})"
-        f" and on ({_BY}) max by ({_BY}) (fedward_gateway_attending{{{_JOB}}}) == 1"
-    )
-
 
 _NOW = Row(
     "Now",
@@ -51,7 +25,7 @@ _NOW = Row(
         ),
         figure(
             Frame("Trainers attending", "Jobs that are being trained here now.", "none", 3, 4),
-            Query(f"sum(fedward_gateway_attending{{{_JOB}}}) or vector(0)"),
+            Query(f"sum(fedward_gateway_attending{{{JOB}}}) or vector(0)"),
         ),
         figure(
             Frame("GPUs", "How many jobs hold now, and how many the policy allows.", "none", 4, 4),
@@ -60,7 +34,7 @@ _NOW = Row(
         ),
         figure(
             Frame("Refusals, last hour", "What the gateway or the hub refused.", "none", 3, 4),
-            Query(f"round(sum(increase(fedward_gateway_refusals_total{{{_SITE}}}[1h]))) or vector(0)"),
+            Query(f"round(sum(increase(fedward_gateway_refusals_total{{{SITE}}}[1h]))) or vector(0)"),
             steps=((None, GREEN), (1, YELLOW), (5, RED)),
         ),
         figure(
@@ -72,90 +46,13 @@ _NOW = Row(
                 4,
                 empty="No limit is set",
             ),
-            Query(f"1 - max(fedward_gateway_spent_epsilon{{{_SITE}}} / fedward_gateway_budget_epsilon{{{_SITE}}})"),
+            Query(f"1 - max(fedward_gateway_spent_epsilon{{{SITE}}} / fedward_gateway_budget_epsilon{{{SITE}}})"),
             steps=((None, RED), (0.1, YELLOW), (0.25, GREEN)),
         ),
         figure(
             Frame("Membership ends in", "Renewed at the hub after two thirds of its life.", "s", 4, 4),
             Query(f"min(fedward_operator_membership_not_after_timestamp_seconds * {_OPERATOR}) - time()"),
             steps=((None, RED), (7 * 86400, YELLOW), (10 * 86400, GREEN)),
-        ),
-    ),
-)
-
-_RUNNING = Row(
-    "What runs on our machines",
-    (
-        listing(
-            Frame(
-                "Jobs",
-                "Every job whose work order holds, and what its trainer last said.",
-                "none",
-                24,
-                7,
-                empty=_NO_TRAINER,
-            ),
-            {"job_namespace": "Namespace", "job_name": "Job"},
-            Column(
-                "Attends",
-                f"max by ({_BY}) (fedward_gateway_attending{{{_JOB}}})",
-                words={0: ("no", YELLOW), 1: ("yes", GREEN)},
-            ),
-            Column(
-                "Hub",
-                f"max by ({_BY}) (fedward_gateway_hub_connected{{{_JOB}}})",
-                words={0: ("cut off", YELLOW), 1: ("reached", GREEN)},
-            ),
-            Column("Stage", f"max by ({_BY}, stage) (fedward_trainer_stage{{{_JOB}}}) == 1", takes="stage"),
-            Column("Round", f"max by ({_BY}) (fedward_trainer_round{{{_JOB}}})"),
-            Column("Progress", f"max by ({_BY}) (fedward_trainer_progress_ratio{{{_JOB}}})", "percentunit"),
-            Column("Loss", f"max by ({_BY}) (fedward_trainer_loss{{{_JOB}}})", decimals=3),
-            Column("Cases done", f"max by ({_BY}) (fedward_trainer_cases_total{{{_JOB}}})"),
-            Column(
-                "Last heard",
-                f"time() - max by ({_BY}) (fedward_trainer_last_heard_timestamp_seconds{{{_JOB}}})",
-                "s",
-                decimals=0,
-            ),
-            Column("Updates out", f"sum by ({_BY}) (fedward_gateway_released_total{{{_JOB}}})"),
-            Column("Bytes out", f'sum by ({_BY}) (fedward_gateway_bytes_total{{{_JOB},direction="up"}})', "bytes"),
-        ),
-        course(
-            Frame("Training loss", "As each trainer last said it.", "none", 8, empty=_NO_TRAINER),
-            Query(_trainer("loss"), _NAMED),
-        ),
-        course(
-            Frame("Speed", "Training cases worked through.", "cps", 8, empty=_NOT_SAID),
-            Query(_trainer("cases_per_second"), _NAMED),
-        ),
-        course(
-            Frame(
-                "Waiting for data",
-                "The share of training time that the machine waited for cases to be read: high means slow storage.",
-                "percentunit",
-                8,
-                empty=_NOT_SAID,
-            ),
-            Query(_trainer("data_wait_ratio"), _NAMED),
-            at_most=1,
-        ),
-        course(
-            Frame("GPU load", "How busy each job's GPU is.", "percentunit", 8, empty=_NO_NVML),
-            Query(_trainer("gpu_utilisation_ratio"), _NAMED),
-            at_most=1,
-        ),
-        course(
-            Frame("GPU memory", "Used by each job, and how much its GPU has.", "bytes", 8, empty=_NO_NVML),
-            Query(_trainer("gpu_memory_used_bytes"), f"{_NAMED} used"),
-            Query(_trainer("gpu_memory_size_bytes"), f"{_NAMED} size"),
-        ),
-        course(
-            Frame("Dice", "Of the models that were evaluated here, as it was let out.", "none", 8, empty=_NO_TRAINER),
-            Query(
-                f'max by ({_BY}, metric) (fedward_trainer_metric{{{_JOB},metric=~"dice.*"}})',
-                f"{{{{metric}}}} {_NAMED}",
-            ),
-            at_most=1,
         ),
     ),
 )
@@ -169,10 +66,10 @@ _LEFT = Row(
                 "Through the gateway: updates up to the hub, models down from it.",
                 "Bps",
                 8,
-                empty=_NO_TRAINER,
+                empty=NO_TRAINER,
             ),
             Query(
-                f"sum by (direction) (rate(fedward_gateway_bytes_total{{{_SITE}}}[$__rate_interval]))", "{{direction}}"
+                f"sum by (direction) (rate(fedward_gateway_bytes_total{{{SITE}}}[$__rate_interval]))", "{{direction}}"
             ),
         ),
         ranking(
@@ -181,14 +78,14 @@ _LEFT = Row(
                 "Since the gateway started; the ten jobs that sent most.",
                 "bytes",
                 8,
-                empty=_NO_TRAINER,
+                empty=NO_TRAINER,
             ),
-            Query(f'topk(10, sum by ({_BY}) (fedward_gateway_bytes_total{{{_JOB},direction="up"}}))', _NAMED),
+            Query(f'topk(10, sum by ({BY}) (fedward_gateway_bytes_total{{{JOB},direction="up"}}))', NAMED),
         ),
         ranking(
             Frame("Refusals", "By reason, since the gateway started.", "none", 8),
             Query(
-                f"topk(10, sum by (reason) (fedward_gateway_refusals_total{{{_SITE}}}))"
+                f"topk(10, sum by (reason) (fedward_gateway_refusals_total{{{SITE}}}))"
                 ' or on () label_replace(vector(0), "reason", "none", "", "")',
                 "{{reason}}",
             ),
@@ -196,11 +93,11 @@ _LEFT = Row(
         ),
         figure(
             Frame("Updates let out", "Since the gateway started.", "none", 6, 4),
-            Query(f"sum(fedward_gateway_released_total{{{_JOB}}}) or vector(0)"),
+            Query(f"sum(fedward_gateway_released_total{{{JOB}}}) or vector(0)"),
         ),
         figure(
             Frame("Evaluations let out", "Since the gateway started.", "none", 6, 4),
-            Query(f"sum(fedward_gateway_evaluations_total{{{_JOB}}}) or vector(0)"),
+            Query(f"sum(fedward_gateway_evaluations_total{{{JOB}}}) or vector(0)"),
         ),
         figure(
             Frame(
@@ -210,7 +107,7 @@ _LEFT = Row(
                 6,
                 4,
             ),
-            Query(f"sum(fedward_gateway_audit_entries_total{{{_SITE}}})"),
+            Query(f"sum(fedward_gateway_audit_entries_total{{{SITE}}})"),
         ),
         figure(
             Frame(
@@ -221,7 +118,7 @@ _LEFT = Row(
                 4,
                 empty="No update has been filtered",
             ),
-            Query(f"histogram_quantile(0.5, sum by (le) (fedward_gateway_filter_seconds_bucket{{{_SITE}}})) >= 0"),
+            Query(f"histogram_quantile(0.5, sum by (le) (fedward_gateway_filter_seconds_bucket{{{SITE}}})) >= 0"),
         ),
     ),
 )
@@ -233,7 +130,7 @@ _BUDGET = Row(
             Frame(
                 "ε spent", "By dataset, over all jobs so far.", "none", 12, 6, empty="No private mechanism", decimals=2
             ),
-            Query(f"max by (dataset) (fedward_gateway_spent_epsilon{{{_SITE}}})", "{{dataset}}"),
+            Query(f"max by (dataset) (fedward_gateway_spent_epsilon{{{SITE}}})", "{{dataset}}"),
         ),
         ranking(
             Frame(
@@ -246,7 +143,7 @@ _BUDGET = Row(
             ),
             Query(
                 "max by (dataset)"
-                f" (fedward_gateway_spent_epsilon{{{_SITE}}} / fedward_gateway_budget_epsilon{{{_SITE}}})",
+                f" (fedward_gateway_spent_epsilon{{{SITE}}} / fedward_gateway_budget_epsilon{{{SITE}}})",
                 "{{dataset}}",
             ),
             steps=((None, GREEN), (0.75, YELLOW), (0.9, RED)),
@@ -266,7 +163,7 @@ _MACHINES = Row(
             Frame("Room", "The share of each of the gateway's volumes that is free.", "percentunit", 8, 6),
             Query(
                 "min by (volume)"
-                f" (fedward_gateway_volume_free_bytes{{{_SITE}}} / fedward_gateway_volume_size_bytes{{{_SITE}}})",
+                f" (fedward_gateway_volume_free_bytes{{{SITE}}} / fedward_gateway_volume_size_bytes{{{SITE}}})",
                 "{{volume}}",
             ),
             steps=((None, RED), (0.1, YELLOW), (0.25, GREEN)),
@@ -275,7 +172,7 @@ _MACHINES = Row(
         ranking(
             Frame("Broken calls to the hub", "By call, since the gateway started; each is tried again.", "none", 8, 6),
             Query(
-                f"sum by (call) (fedward_gateway_calls_failed_total{{{_SITE}}})"
+                f"sum by (call) (fedward_gateway_calls_failed_total{{{SITE}}})"
                 ' or on () label_replace(vector(0), "call", "none", "", "")',
                 "{{call}}",
             ),
@@ -283,12 +180,12 @@ _MACHINES = Row(
         ),
         figure(
             Frame("Gateway's certificate ends in", "Renewed with the membership.", "s", 6, 4),
-            Query(f"min(fedward_gateway_certificate_not_after_timestamp_seconds{{{_SITE}}}) - time()"),
+            Query(f"min(fedward_gateway_certificate_not_after_timestamp_seconds{{{SITE}}}) - time()"),
             steps=((None, RED), (7 * 86400, YELLOW), (10 * 86400, GREEN)),
         ),
         figure(
             Frame("Gateway", "The version that runs.", "none", 6, 4),
-            Query(f"max by (version) (fedward_gateway_build_info{{{_SITE}}})", "{{version}}"),
+            Query(f"max by (version) (fedward_gateway_build_info{{{SITE}}})", "{{version}}"),
             shows="name",
         ),
         figure(
@@ -316,14 +213,14 @@ def site() -> str:
     """Write the dashboard."""
     choices = (
         Choice("site", "Site", "fedward_gateway_build_info", many=True),
-        Choice("job_namespace", "Namespace", f"fedward_gateway_attending{{{_SITE}}}", many=True),
-        Choice("job_name", "Job", f'fedward_gateway_attending{{{_SITE},job_namespace=~"$job_namespace"}}', many=True),
+        Choice("job_namespace", "Namespace", f"fedward_gateway_attending{{{SITE}}}", many=True),
+        Choice("job_name", "Job", f'fedward_gateway_attending{{{SITE},job_namespace=~"$job_namespace"}}', many=True),
     )
     return page(
         UID,
         "Fedward / Site",
         "What runs on our GPUs, what has left, how much of the privacy budget is spent?",
         choices,
-        (_NOW, _RUNNING, _LEFT, _BUDGET, _MACHINES),
+        (_NOW, RUNNING, _LEFT, _BUDGET, _MACHINES),
         empty="Nothing is heard of it",
     )
