@@ -52,6 +52,7 @@ class Metrics:
         build.info({"version": version("fedward"), "role": role})
         self._gauges = Gauges([_DEPTH, _AGE, _CACHED, _LEADING, _SYNCED, *_OF_ROLE[role]])
         self.registry.register(self._gauges)
+        self._is_leading: Callable[[], bool] = lambda: True
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
         """Count a reconciliation."""
@@ -74,19 +75,20 @@ class Metrics:
                 yield _DEPTH, (kind,), length
                 yield _AGE, (kind,), seconds
 
-        self.show(read)
+        self._gauges.add(read)
 
     def watch_caches(self, sizes: Callable[[], Iterable[tuple[str, int]]]) -> None:
         """Show how many objects of each kind are known."""
-        self.show(lambda: ((_CACHED, (kind,), size) for kind, size in sizes()))
+        self._gauges.add(lambda: ((_CACHED, (kind,), size) for kind, size in sizes()))
 
     def watch_process(self, is_leading: Callable[[], bool], is_synced: Callable[[], bool]) -> None:
         """Show whether this replica acts, and whether it knows all that it has to."""
-        self.show(lambda: [(_LEADING, (), is_leading()), (_SYNCED, (), is_synced())])
+        self._is_leading = is_leading
+        self._gauges.add(lambda: [(_LEADING, (), is_leading()), (_SYNCED, (), is_synced())])
 
     def show(self, source: Source) -> None:
-        """Show what a source says; it speaks of the role's gauges."""
-        self._gauges.add(source)
+        """Show what a source says of the role's gauges, while this replica acts: one that stands by knows nothing."""
+        self._gauges.add(lambda: source() if self._is_leading() else ())
 
 
 class ApiMeter:

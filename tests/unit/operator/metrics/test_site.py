@@ -99,3 +99,13 @@ def test_the_certificates_end_is_shown_where_the_operator_knows_it(not_after, co
 
     assert len(samples) == count
     assert samples[-1][2] == (NOON.timestamp() if not_after else 1)
+
+
+@pytest.mark.parametrize(("leads", "seen"), [(True, 0), (False, None)])
+def test_a_replica_that_stands_by_says_nothing_of_what_only_the_leader_knows(caches, leads, seen):
+    metrics = Metrics("site")
+    metrics.show(lambda: site.policy(caches, None, {}))
+    metrics.watch_process(lambda: leads, lambda: leads)
+
+    assert metrics.registry.get_sample_value("fedward_operator_leading") == leads
+    assert metrics.registry.get_sample_value("fedward_operator_policy_ready") == seen
