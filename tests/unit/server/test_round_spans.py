@@ -1,11 +1,13 @@
 """The spans of a round as the hub tells them: from the journal's events, whoever read the first of them."""
 
-from aggregator_bench import PLAN
+from contextlib import AsyncExitStack
+
+from aggregator_bench import PLAN, SITES, Bench, HandClock, SiteClient, update
 
 from fedward_protocol.reasons import Reason
 from fedward_protocol.tracing.spans import RoundTrace
 from fedward_server import events
-from fedward_server.tracing import RoundSpans
+from fedward_server.tracing import RoundSpans, traced
 
 REPORT = events.Report(metrics={}, train_loss=0, fetch_seconds=1, evaluate_seconds=1, train_seconds=1, steps=1)
 
@@ -80,3 +82,24 @@ def test_a_closed_round_stays_of_the_attempt_that_its_sites_took_part_in():
     spans = told(*BEGUN, *ROUND[:3], attempt(100, 2), made(105, 1))
     assert {span.trace_id for span in spans} == {RoundTrace(PLAN.job, 1, 1).trace_id}
     assert (spans[-1].start, spans[-1].end) == (10, 105)
+
+
+async def test_an_aggregator_that_was_started_again_in_a_round_tells_the_rest_of_it_and_the_whole(tmp_path, initial):
+    bench, spans = Bench(tmp_path, HandClock()), []
+
+    async def run(submitting, until):
+        async with bench.running(), traced(bench.job, spans.append), AsyncExitStack() as stack:
+            sites = {name: await stack.enter_async_context(SiteClient(bench, name)) for name in SITES}
+            for site in sites.values():
+                await site.attend()
+            for name in submitting:
+                train, data = await sites[name].told("train"), update(tmp_path)
+                await sites[name].submit(sites[name].header(train, data), data)
+            await bench.until(until)
+
+    await run(["east"], lambda state: len(state.arrivals) == 1)
+    assert [span.name for span in spans] == ["update"]
+    await run(["north", "south"], lambda state: state.round == 2)
+    assert [span.name for span in spans] == ["update", "update", "update", "wait", "aggregate", "round"]
+    assert spans[3].start == spans[0].end
+    assert {span.parent_id for span in spans[:-1]} == {spans[-1].span_id}
