@@ -21,12 +21,13 @@ from fedward_protocol.plan import Plan
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.attendance import Attendance
 from fedward_server.history import Historian
-from fedward_server.journal import Journal
+from fedward_server.journal import Journal, JournalError
 from fedward_server.rounds.state import JobState, replay
 from fedward_server.status import job_status
 
-PLAN, HISTORY, MODEL = "plan.json", "history.bin", "model.safetensors"
-"""Members of the stream. The history is observations as the hub gets them, the status first, each behind its length."""
+PLAN, HISTORY, MODEL, END = "plan.json", "history.bin", "model.safetensors", "end"
+"""Members of the stream. The history is observations as the hub gets them, the status first, each behind its length;
+the last one is empty, and says that nothing was cut off."""
 
 _LENGTH_BYTES = 4
 _ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -52,6 +53,7 @@ def export(state: Path, plan_file: Path, out: IO[bytes]) -> None:
         delivered = job.best or job.latest
         if delivered is not None:
             tar.add(state / "models" / f"{delivered.round:05d}.safetensors", arcname=MODEL)
+        _add(tar, END, b"")
 
 
 async def _read(state: Path, plan: Plan) -> tuple[JobState, list[pb.Observation]]:
@@ -95,7 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
         signal.sigwait(_ENDS)
         return 0
-    export(chosen.state, chosen.plan, sys.stdout.buffer)
+    try:
+        export(chosen.state, chosen.plan, sys.stdout.buffer)
+    except (FileNotFoundError, JournalError) as error:
+        print(f"the job's volume cannot be read: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from fedward_cli.cluster.kubectl import ClusterError, Kubectl, kubectl, piped, within
+from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError, Kubectl, kubectl, piped, within
 from fedward_cli.cluster.reader import PROGRAM, reader
 from fedward_cli.cluster.whose import AtHub, AtSite, find_job
 from fedward_cli.local.attempt import Attempt
@@ -28,7 +28,7 @@ from fedward_cli.tracking.settings import SETTINGS
 from fedward_operator.policy.conditions import find, read_time
 from fedward_protocol.plan import Plan
 from fedward_protocol.wire import federation_pb2 as pb
-from fedward_server.export import HISTORY, MODEL, PLAN
+from fedward_server.export import END, HISTORY, MODEL, PLAN
 
 Pipe = Callable[[Sequence[str]], AbstractContextManager[IO[bytes]]]
 """Runs kubectl and gives its standard output."""
@@ -90,7 +90,9 @@ def _receive(folder: Folder, found: AtHub, pod: str, pipe: Pipe) -> None:
             with pipe(command) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
                 _unpack(tar, folder)
             return
-        except (tarfile.TarError, EOFError) as error:
+        except ForbiddenError:
+            raise
+        except (tarfile.TarError, EOFError, ClusterError) as error:
             if tries == _TRIES:
                 raise ClusterError(f"the stream from the pod {pod} broke off {_TRIES} times: {error}") from error
 
@@ -98,12 +100,17 @@ def _receive(folder: Folder, found: AtHub, pod: str, pipe: Pipe) -> None:
 def _unpack(tar: tarfile.TarFile, folder: Folder) -> None:
     # By name and one by one: what comes from a volume decides no path here.
     places = {PLAN: folder.plan, HISTORY: folder.run / HISTORY, MODEL: folder.run / MODEL}
+    places[MODEL].unlink(missing_ok=True)
+    came = set()
     for member in tar:
+        came.add(member.name)
         content = tar.extractfile(member)
         if member.name in places and content is not None:
             with places[member.name].open("wb") as file:
                 while piece := content.read(1 << 20):
                     file.write(piece)
+    if END not in came:
+        raise EOFError("it was cut off between two files")
 
 
 def _write(folder: Folder, found: AtHub, state: State) -> Path:
