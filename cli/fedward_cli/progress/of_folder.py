@@ -18,6 +18,7 @@ from fedward_cli.results import (
     read_result,
     read_rounds,
 )
+from fedward_protocol.plan import Plan
 
 _PAUSE_S = 1.0
 """Between two looks: nothing tells another process that a file was written."""
@@ -28,7 +29,7 @@ def is_run(folder: Path) -> bool:
     return (folder / RESULT).is_file() or (folder / "run" / "plan.json").is_file()
 
 
-def read(out: Path, metric: str = "dice") -> Progress | None:
+def read(out: Path) -> Progress | None:
     """Read how a run goes; None while it has not written anything yet.
 
     Raises:
@@ -36,7 +37,7 @@ def read(out: Path, metric: str = "dice") -> Progress | None:
     """
     if not (out / RESULT).is_file():
         return None
-    result, records = read_result(out), read_rounds(out)
+    result, records, metric = read_result(out), read_rounds(out), _metric(out)
     values = _values(records, metric)
     is_left = result.state == "Running" and not is_in_use(Folder(out))
     state = "Stopped" if is_left else result.state
@@ -73,6 +74,14 @@ def follow(out: Path, pause: Callable[[float], None]) -> Iterator[Progress]:
         if not now[-1]:
             return
         pause(_PAUSE_S)
+
+
+def _metric(out: Path) -> str:
+    """Read which metric decides; a folder without its plan is of the usual job."""
+    try:
+        return Plan.parse(Folder(out).plan.read_bytes()).evaluation.metric
+    except OSError:
+        return "dice"
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

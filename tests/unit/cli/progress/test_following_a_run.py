@@ -51,6 +51,15 @@ def test_a_run_that_nobody_works_on_any_more_has_stopped_whatever_it_says(run):
     assert "the same fedward run goes on from there" in found.message
 
 
+def test_the_metric_is_the_one_that_decides_in_the_runs_plan(run, held, documents):
+    plan = documents.plan()
+    other = plan.model_copy(update={"evaluation": plan.evaluation.model_copy(update={"metric": "dice_wt"})})
+    (run / "run" / "plan.json").write_bytes(other.canonical())
+    found = read(run)
+    last = [each for each in records(("north",)) if each.round == 2 and each.samples][-1]
+    assert (found.metric, found.value) == ("dice_wt", last.metrics["dice_wt"].value)
+
+
 def test_why_a_run_failed_is_its_message(run):
     write_record(run / RESULT, result("Failed", failure=Problem(reason="QuorumLost", detail="two are gone")))
     assert (read(run).outcome, read(run).message) == ("Failed", "QuorumLost two are gone")
