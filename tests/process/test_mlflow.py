@@ -67,8 +67,7 @@ def subject(out: Path, uid: str = "") -> Subject:
 
 
 def logbook(out: Path, gate: Gate, uid: str = "") -> Logbook:
-    folder = Folder(out)
-    return Logbook(folder, folder.plan, MlflowRun(gate.address, subject(out, uid)), "dice")
+    return Logbook(Folder(out), MlflowRun(gate.address, subject(out, uid)), "dice")
 
 
 def end(out: Path, state: str = "Completed", attempt: int = 1) -> None:

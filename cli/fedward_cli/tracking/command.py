@@ -47,7 +47,7 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
         InputError: the folder is no run's, no server is named, or MLflow's client is not installed.
     """
     folder = Folder(out)
-    path, plan = _plan(folder)
+    plan = _plan(folder)
     settings = _settings(folder, uri, experiment)
     if not is_installed():
         raise InputError([Problem(str(out), (), NOT_INSTALLED)])
@@ -74,7 +74,7 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
     )
     server = f"MLflow at {settings.uri}"
     run = MlflowRun(settings.uri, subject)
-    logbook = Logbook(folder, path, run, plan.evaluation.metric)
+    logbook = Logbook(folder, run, plan.evaluation.metric)
     world = World(lambda: is_in_use(folder), time.time, time.sleep, random.random, say)
     with _alone(folder, say), _terminable() as terminated:
         try:
@@ -88,16 +88,14 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
     return is_complete
 
 
-def _plan(folder: Folder) -> tuple[Path, Plan]:
-    path = folder.plan
+def _plan(folder: Folder) -> Plan:
     try:
-        return path, Plan.parse(path.read_bytes())
+        return Plan.parse(folder.plan.read_bytes())
     except OSError as error:
-        raise InputError(
-            [Problem(str(folder.out), (), f"holds no {path.relative_to(folder.out)}; it is no run's --out folder")]
-        ) from error
+        missing = folder.plan.relative_to(folder.out)
+        raise InputError([Problem(str(folder.out), (), f"holds no {missing}; it is no run's --out folder")]) from error
     except ValidationError as error:
-        raise InputError([Problem(str(path), (), "is no plan of this version of Fedward")]) from error
+        raise InputError([Problem(str(folder.plan), (), "is no plan of this version of Fedward")]) from error
 
 
 def _settings(folder: Folder, uri: str | None, experiment: str | None) -> MlflowTracking:

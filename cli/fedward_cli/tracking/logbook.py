@@ -41,8 +41,8 @@ class Server(Protocol):
 class Logbook:
     """Takes a run's folder to a server; after an error it begins where the server says that it had come to."""
 
-    def __init__(self, folder: Folder, plan: Path, server: Server, chosen_by: str) -> None:
-        self._folder, self._plan, self._server, self._chosen_by = folder, plan, server, chosen_by
+    def __init__(self, folder: Folder, server: Server, chosen_by: str) -> None:
+        self._folder, self._server, self._chosen_by = folder, server, chosen_by
         self._story = Story(folder.out)
         self._is_attached = False
         self.logged = 0
@@ -93,7 +93,7 @@ class Logbook:
         if result:
             self._server.tag(_tags(result))
         self._server.set_status(_STATUS.get(result.state, "KILLED") if result else "KILLED", ended_at)
-        for path in (self._plan, self._folder.model, self._folder.out / REPORT):
+        for path in (self._folder.plan, self._folder.model, self._folder.out / REPORT):
             if path.exists():
                 self._server.upload(path, digest_file(path).digest.hex())
 
