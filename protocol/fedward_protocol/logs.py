@@ -19,8 +19,7 @@ from typing import TextIO
 FORMAT, LEVEL = "FEDWARD_LOG_FORMAT", "FEDWARD_LOG_LEVEL"
 """The two settings, in the environment: json or text; debug, info, warning, error or critical."""
 
-_FORMATS = ("json", "text")
-_LEVELS = ("debug", "info", "warning", "error", "critical")
+_SETTINGS = {FORMAT: ("json", "text"), LEVEL: ("debug", "info", "warning", "error", "critical")}
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BARE = re.compile(r"[^\s\"'=\\\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -76,8 +75,10 @@ def configure(process: str) -> None:
     Raises:
         SystemExit: a setting says something that there is not.
     """
-    form = _setting(FORMAT, _FORMATS, "text" if sys.stderr.isatty() else "json")
-    level = _setting(LEVEL, _LEVELS, "info")
+    if wrong := complaints(os.environ):
+        raise SystemExit("; ".join(wrong))
+    form = os.environ.get(FORMAT, "").lower() or ("text" if sys.stderr.isatty() else "json")
+    level = os.environ.get(LEVEL, "") or "info"
     _everywhere.clear()
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter(process) if form == "json" else TextFormatter(process))
@@ -89,6 +90,15 @@ def configure(process: str) -> None:
         threading.excepthook = _log_death_of_thread
 
 
+def complaints(environ: Mapping[str, str]) -> list[str]:
+    """Say of each setting in an environment that there is not what it may be set to."""
+    return [
+        f"{name} is {environ[name]!r}; set it to one of {', '.join(choices)}"
+        for name, choices in _SETTINGS.items()
+        if environ.get(name, "").lower() not in ("", *choices)
+    ]
+
+
 def bind(**fields: str | int) -> None:
     """Have every later line of this process carry these: what the whole process is about."""
     _everywhere.update(fields)
@@ -97,13 +107,6 @@ def bind(**fields: str | int) -> None:
 def about(**fields: str | int) -> None:
     """Have every later line of the present task carry these, and of the tasks and threads that it begins."""
     _here.set({**_here.get(), **fields})
-
-
-def _setting(name: str, choices: tuple[str, ...], default: str) -> str:
-    chosen = os.environ.get(name, "").lower() or default
-    if chosen not in choices:
-        raise SystemExit(f"the environment's {name} is {os.environ[name]!r}; set it to one of {', '.join(choices)}")
-    return chosen
 
 
 def _time(record: logging.LogRecord) -> str:

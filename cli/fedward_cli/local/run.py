@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fedward_cli.documents import Documents
-from fedward_cli.local import credentials, delivery, extras, federation, orders
+from fedward_cli.local import credentials, delivery, extras, federation, orders, settings
 from fedward_cli.local.attempt import Attempt, begin
 from fedward_cli.local.charts import Charts
 from fedward_cli.local.commands import TRAINER, Addresses, Commands
@@ -59,9 +59,10 @@ def run_local(
         metrics: the page that is to follow the processes.
 
     Raises:
-        InputError: the folder is in use or holds another plan, a dataset's folder is not there, or the job wants to be
-            tracked and what that takes is not installed.
+        InputError: a setting in the environment is none that there is, the folder is in use or holds another plan, a
+            dataset's folder is not there, or the job wants to be tracked and what that takes is not installed.
     """
+    settings.check(os.environ)
     _check_data(documents)
     folder, view = Folder(out), view or Silent()
     tracker = Tracker(folder, documents.job.spec.tracking, view.say)

@@ -75,6 +75,23 @@ def test_a_run_whose_port_for_metrics_is_taken_ends_with_2_before_anything_is_do
     assert not (path.parent / "out").exists()
 
 
+def test_settings_that_every_process_would_die_of_end_a_run_with_2_before_anything_is_done(
+    good: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(good)
+    monkeypatch.setenv("FEDWARD_LOG_LEVEL", "loud")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")
+
+    done = fedward("run", path, "--out", path.parent / "out")
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "environment: FEDWARD_LOG_LEVEL is 'loud'; set it to one of debug, info, warning, error, critical",
+        "environment: OTEL_EXPORTER_OTLP_ENDPOINT is 'collector'; write it as http://collector:4317",
+    ]
+    assert not (path.parent / "out").exists()
+
+
 def test_a_run_may_leave_out_where_its_metrics_are(good: str, write: Write) -> None:
     path = write(good.replace("count: 3", "cuont: 3"))
 
