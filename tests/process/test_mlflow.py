@@ -23,7 +23,7 @@ from toy_federation import documents, federate
 from fedward_cli.local.folder import Folder
 from fedward_cli.local.view import Lines
 from fedward_cli.results import ModelRecord, Problem, Result, write_record
-from fedward_cli.tracking.command import _ENVIRONMENT
+from fedward_cli.tracking.command import ENVIRONMENT
 from fedward_cli.tracking.follow import World, follow
 from fedward_cli.tracking.logbook import Logbook
 from fedward_cli.tracking.mlflow_run import JOB_TAG, MARKER, MlflowRun, Subject
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def gate(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    for name, value in {**_ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}.items():
+    for name, value in {**ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}.items():
         monkeypatch.setenv(name, value)
     gate = Gate(server)
     gate.open()
@@ -321,9 +321,8 @@ def test_a_federation_trains_while_the_server_is_there(tmp_path: Path, gate: Gat
 
 @pytest.mark.parametrize("how", ["away", "silent"])
 def test_a_federation_trains_to_its_end_before_the_server_has_answered_anything(
-    tmp_path: Path, gate: Gate, how: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, gate: Gate, how: str
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     is_back = threading.Event()
     answered_before: list[str] = []
 

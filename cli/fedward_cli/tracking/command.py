@@ -24,7 +24,7 @@ from fedward_cli.tracking.settings import NOT_INSTALLED, SETTINGS, is_installed
 from fedward_operator.api.tracking import MlflowTracking, Tracking
 from fedward_protocol.plan import Plan
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     # What to do about an outage is decided here, not deep in the client, which would wait for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -51,7 +51,7 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
     settings = _settings(folder, uri, experiment)
     if not is_installed():
         raise InputError([Problem(str(out), (), NOT_INSTALLED)])
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # Training comes first wherever there are too few cores for both.
     os.nice(10)
