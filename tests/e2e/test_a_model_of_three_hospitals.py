@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -112,6 +113,25 @@ def test_doctor_finds_nothing_wrong(trained):
     federation.fedward(federation.hub, "doctor", "-n", "fedward")
     for site in federation.sites.values():
         federation.fedward(site.cluster, "doctor", "-n", site.namespace)
+
+
+def test_a_researcher_looks_at_the_job_and_fetches_its_report(trained, tmp_path):
+    federation, _ = trained
+    hub, where = federation.hub, (JOB, "-n", RESEARCH)
+    assert f"{JOB}: Completed, round 6/6" in federation.fedward(hub, "watch", *where)
+    assert "nothing is wrong with it" in federation.fedward(hub, "describe", *where)
+    assert "JobCompleted" in federation.fedward(hub, "logs", *where)
+    sites = json.loads(federation.fedward(hub, "sites", "-o", "json"))["sites"]
+    assert {each["name"]: each["connected"] for each in sites} == {"north": True, "south": True, "west": True}
+
+    federation.fedward(hub, "report", *where, "--out", str(tmp_path))
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["state"], result["roundsDone"]) == ("Completed", 6)
+    assert {each["name"]: each["trainingCases"] for each in result["sites"]} == {"north": 20, "south": 10, "west": 4}
+    assert hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest() == result["model"]["digest"]
+    assert "</html>" in (tmp_path / "report.html").read_text()
+    reader = ("get", "pods", "-n", RESEARCH, "-l", "fedward.io/component=reader", "-o", "name")
+    wait_until("its pod is gone", lambda: hub.kubectl(*reader), 60, lambda it: it == "")
 
 
 def test_a_deleted_job_leaves_nothing(trained):
