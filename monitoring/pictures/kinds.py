@@ -21,6 +21,8 @@ _PALETTE = ("#56a64b", "#e0b400", "#3274d9", "#ff780a", "#e02f44", "#8f3bb8", "#
 _LINE = 16.0
 """Pixels from one line of text to the next."""
 _SIZE = 8.5
+_LETTER = 6.6
+"""Pixels of a letter of that size, on average."""
 
 
 def draw(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
@@ -71,12 +73,18 @@ def _table(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, he
     table = tabulate(panel, [series for _, series in answers])
     step, room = width / len(table.headings), int(height // _LINE) - 1
     for column, heading in enumerate(table.headings):
-        axes.text(column * step, height - _LINE / 2, heading, va="center", size=_SIZE, color="#2a63b8", weight="bold")
+        y, text = height - _LINE / 2, _fitting(heading, step)
+        axes.text(column * step, y, text, va="center", size=_SIZE, color="#2a63b8", weight="bold")
     for line, row in enumerate(table.rows[:room], 1):
         y = height - _LINE * (line + 0.5)
         axes.plot([0, width], [y + _LINE / 2] * 2, color="#e4e7ea", lw=0.6)
         for column, (text, shown) in enumerate(row):
-            axes.text(column * step, y, text, va="center", size=_SIZE, color=shown or INK)
+            axes.text(column * step, y, _fitting(text, step), va="center", size=_SIZE, color=shown or INK)
+
+
+def _fitting(text: str, width: float) -> str:
+    most = int(width / _LETTER)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _course(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
@@ -124,11 +132,11 @@ def _frame(inner: Axes, panel: Shown) -> None:
     inner.set_axisbelow(True)
     for spine in inner.spines.values():
         spine.set_visible(False)
-    inner.yaxis.set_major_locator(MaxNLocator(5))
+    inner.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     inner.yaxis.set_major_formatter(
         FuncFormatter(lambda value, _: words(round(value, 9), {**panel.defaults, "mappings": ()}))
     )
-    inner.xaxis.set_major_locator(MaxNLocator(5))
+    inner.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     inner.xaxis.set_major_formatter(FuncFormatter(lambda when, _: _clock(when)))
 
 

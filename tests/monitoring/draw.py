@@ -20,9 +20,10 @@ DASHBOARDS = {
     "job": ("fedward-hub/dashboards/job.json", {}),
     "site": ("fedward-site/dashboards/site.json", {"site": "north", "job_namespace": ".*", "job_name": ".*"}),
 }
-_ROUNDS, _LAST = 14, 12
+_ROUNDS, _LAST = 10, 8
 """How many there are, and after which of them the pictures are drawn."""
 _LONG_S = 1800.0
+_FIRES = 'ALERTS{{alertname="{}",alertstate="firing"}}'
 
 
 def main(folder: Path) -> None:
@@ -41,7 +42,8 @@ def _draw(observed: Observed, folder: Path) -> None:
     begin = time.time()
     _follow(observed, f"fedward_aggregator_round > {_LAST}")
     observed.federation.freeze("trainer-west")
-    _follow(observed, 'ALERTS{alertname="FedwardSiteLost",alertstate="firing"}')
+    # Its gateway takes the trainer to be there for a while, and to be cut off from the hub.
+    _follow(observed, f"{_FIRES.format('FedwardSiteLost')} unless on () {_FIRES.format('FedwardGatewayCutOff')}")
     for name, (path, chosen) in DASHBOARDS.items():
         picture = folder / f"dashboard-{name}.png"
         draw_page(read(ROOT / "charts" / path), observed.client, VARIABLES | chosen, (begin, time.time()), picture)
