@@ -10,6 +10,7 @@ import sys
 import threading
 
 import pytest
+from tests.cluster.commands import fedward
 from tests.cluster.conftest import run_kubectl
 from tests.cluster.operators import ROOT
 from tests.kube.binaries import binaries
@@ -205,6 +206,20 @@ def test_a_job_is_described_with_its_trouble_first_and_what_happened_last(hub_of
     parts = ["2/3", "site west: ImageNotAllowed", "ask the administrator of west", "#imagenotallowed", "plan ", "south"]
     places = [done.stdout.index(each) for each in [*parts, "the aggregator waits for sites"]]
     assert places == sorted(places), done.stdout
+
+
+def test_a_hospitals_part_is_described_where_there_is_no_job(hub_of):
+    hub_of.kubectl("apply", "-f", "-", document=part(hub_of.namespace))
+    waits = condition("Admitted", "Unknown", "ApprovalPending", "a person has to approve it")
+    patch = json.dumps({"status": {"state": "Waiting", "conditions": [waits]}})
+    hub_of.kubectl("patch", "sjob", f"{LONG}-00000000", f"-n={hub_of.namespace}", *STATUS, "-p", patch)
+
+    done = fedward(hub_of.plane, "describe", LONG, "-n", hub_of.namespace)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"the part of north in research/{LONG}: Waiting\n")
+    assert f"next: fedward approve {LONG}-00000000 -n {hub_of.namespace}" in done.stdout
+    assert "NoSitePolicy" in done.stdout
 
 
 def test_a_job_is_watched_to_its_end_whose_exit_code_says_how_it_was(hub_of):
