@@ -129,7 +129,7 @@ def _view(output: Format) -> View:
 
     if output is Format.JSON:
         return JsonLines(write, _complain)
-    console = Console()
+    console = Console(markup=False)
     return Drawn(console, _now) if console.is_terminal else Lines(write)
 
 

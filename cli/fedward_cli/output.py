@@ -34,16 +34,16 @@ def show(output: Format, document: Callable[[], Document], text: Callable[[], It
         return
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if console.is_terminal:
         for each in text():
-            console.print(each, markup=False, soft_wrap=isinstance(each, str))
+            console.print(each, soft_wrap=isinstance(each, str))
         return
     # Whoever reads a pipe wants each row on a line, however long, and no blanks behind it.
     held = StringIO()
-    wide = Console(width=1000, highlight=False, file=held)
+    wide = Console(width=1000, highlight=False, markup=False, file=held)
     for each in text():
-        wide.print(each, markup=False, soft_wrap=isinstance(each, str))
+        wide.print(each, soft_wrap=isinstance(each, str))
     for line in held.getvalue().splitlines():
         typer.echo(line.rstrip())
 

@@ -20,6 +20,7 @@ from fedward_cli.cluster.kubectl import (
     listed,
     within,
 )
+from fedward_cli.cluster.printable import printable
 from fedward_operator.checks.lifetime import span
 from fedward_operator.policy.conditions import find, holds, read_time, show_time
 from fedward_operator.policy.joining.naming import SIGNER, speaker
@@ -123,7 +124,10 @@ def look(namespace: str | None = None, run: Kubectl = kubectl) -> Federation:
         for part in (job.get("status") or {}).get("sites") or ():
             if part["state"] in _ATTENDS:
                 at_work[part["name"]].append(f"{job['metadata']['namespace']}/{job['metadata']['name']}")
-    sites = [_site(each, requests, at_work) for each in sorted(found, key=lambda each: str(each["metadata"]["name"]))]
+    sites = [
+        _site(printable(each), requests, at_work)
+        for each in sorted(found, key=lambda each: str(each["metadata"]["name"]))
+    ]
     return Federation(tuple(sites), tuple(unseen))
 
 

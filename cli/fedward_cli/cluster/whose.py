@@ -14,6 +14,7 @@ from fedward_cli.cluster.kubectl import (
     listed,
     within,
 )
+from fedward_cli.cluster.printable import printable
 from fedward_operator.policy import naming
 
 JOBS, PARTS = "federatedjobs.fedward.io", "sitejobs.fedward.io"
@@ -78,7 +79,7 @@ def find_job(name: str, namespace: str | None, run: Kubectl) -> AtHub | AtSite:
     try:
         job = find(run, JOBS, name, namespace)
         if job is not None:
-            return AtHub(job)
+            return AtHub(printable(job))
     except (ForbiddenError, KindUnknownError) as error:
         why = error
     try:
@@ -91,7 +92,7 @@ def find_job(name: str, namespace: str | None, run: Kubectl) -> AtHub | AtSite:
         raise ClusterError(f"several SiteJobs are parts of a job {name}; name one of {names}")
     if not parts:
         raise absent(name, namespace, why)
-    return AtSite(parts[0])
+    return AtSite(printable(parts[0]))
 
 
 def absent(name: str, namespace: str | None, why: ClusterError | None = None) -> ClusterError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from fedward_cli.cluster.doctor_events import in_order, when
 from fedward_cli.cluster.kubectl import Object
+from fedward_cli.cluster.printable import printable
 from fedward_cli.describe.description import Happening
 from fedward_operator.policy.conditions import read_time
 
@@ -21,7 +22,7 @@ def happenings(events: Sequence[Object], belongs: Callable[[str], bool]) -> list
             type=each.get("type", "Normal"),
             about=f"{each['involvedObject'].get('kind', '').lower()} {each['involvedObject']['name']}",
             reason=each.get("reason", ""),
-            message=" ".join(each.get("message", "").split()),
+            message=" ".join(printable(each.get("message", "")).split()),
         )
         for each in ours[-_MOST:]
     ]

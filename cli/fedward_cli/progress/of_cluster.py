@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError, KindUnknownError, Object, streamed, within
+from fedward_cli.cluster.printable import printable
 from fedward_cli.cluster.whose import JOBS, absent
 from fedward_cli.progress.state import Progress, SiteProgress
 from fedward_operator.policy.conditions import find, holds, read_time
@@ -68,7 +69,7 @@ def follow(
                     if event["type"] == "DELETED":
                         raise _gone(name)
                     failures, was_seen = 0, True
-                    yield read(event["object"])
+                    yield read(printable(event["object"]))
         except KindUnknownError as error:
             raise absent(name, namespace, error) from error
         except (ForbiddenError, _GoneError):

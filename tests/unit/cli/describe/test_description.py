@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 from tests.unit.cli.jobs import NOW, UNKNOWN, Kubectl, ago, condition, forbidden, job, part, site
 from tests.unit.cli.report.runs import STARTED
 
@@ -119,6 +121,18 @@ def test_the_events_of_the_job_and_its_aggregator_are_shown_and_no_others():
         ("pod brain", "m n"),
         ("pod brain-aggregator-1-x", "m n"),
     ]
+
+
+def test_what_a_hospital_says_cannot_reach_the_terminal_itself():
+    words = "\x1b[2Jgone\x07\r\nnothing is wrong [red]"
+    sites = [site("west", "Refused", "ImageNotAllowed", words)]
+    events = [{"involvedObject": {"kind": "Pod", "name": "brain"}, "message": words}]
+    description = described(job(condition("Running", "False", "CrashLoop", words), sites=sites), events=events)
+    screen = io.StringIO()
+    for each in description.text(NOW):
+        Console(file=screen, width=200, markup=False, force_terminal=True, color_system=None).print(each)
+    assert not {"\x1b", "\x07", "\r"} & set(screen.getvalue())
+    assert screen.getvalue().count("[red]") == 4
 
 
 def test_programs_get_the_same_as_people():
