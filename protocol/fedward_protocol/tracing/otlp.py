@@ -48,7 +48,8 @@ class Exporter:
             timeout=_CALL_S,
             channel_options=_NO_PROXY,  # type: ignore[arg-type]  # its type knows only options that are text
         )
-        self._provider.add_span_processor(BatchSpanProcessor(_Telling(delivering, endpoint)))
+        self._telling = _Telling(delivering, endpoint)
+        self._provider.add_span_processor(BatchSpanProcessor(self._telling))
         self._tracer = self._provider.get_tracer("fedward")
 
     def send(self, span: Span) -> None:
@@ -70,6 +71,8 @@ class Exporter:
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_CLOSE_S)
+        # What is still under way ends with the process, at an instant at which no thread may write to stderr.
+        self._telling.is_over = True
 
 
 class _GivenIds(IdGenerator):
@@ -92,11 +95,14 @@ class _Telling(SpanExporter):
     def __init__(self, delivering: SpanExporter, endpoint: str) -> None:
         self._delivering, self._endpoint = delivering, endpoint
         self._is_away = False
+        self.is_over = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver a batch."""
         result = self._delivering.export(spans)
         is_away = result is not SpanExportResult.SUCCESS
+        if self.is_over:
+            return result
         if is_away and not self._is_away:
             _log.warning("spans cannot be delivered, and are dropped", extra={"collector": self._endpoint})
         elif self._is_away and not is_away:
