@@ -7,10 +7,12 @@ import kopf
 from kopf._core.actions.loggers import LocalObjectLogger
 
 from fedward_operator.app import _name_object
+from fedward_protocol import logs
 from fedward_protocol.logs import JsonFormatter
 
 
-def test_a_line_of_kopfs_names_the_object_and_leaves_out_its_settings(caplog):
+def test_a_line_of_kopfs_names_the_object_and_leaves_out_its_settings(caplog, monkeypatch):
+    monkeypatch.setattr(logs, "_everywhere", {})  # whatever another test's process was about
     logger = logging.getLogger("kopf.objects")
     logger.addFilter(_name_object)
     body = {"kind": "FederatedJob", "metadata": {"namespace": "research", "name": "toy", "uid": "u"}}
