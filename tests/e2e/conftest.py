@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from tests.e2e.images import archives
 from tests.e2e.installation import Installation
+from tests.e2e.prometheus import Prometheus
 from tests.kube.binaries import MISSING, binaries
 from tests.kube.container_runtime import unmount_below
 
-_NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip")
+_NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip", "prometheus")
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,7 @@ def bare(tmp_path_factory):
         pytest.skip(MISSING)
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
-        pytest.skip(f"real nodes take root and {', '.join(missing) or 'nothing else'}: scripts/prepare_nodes.sh")
+        pytest.skip(f"real nodes take root and {', '.join(missing) or 'nothing else'}: scripts/prepare_*.sh")
     # Sockets of pods have paths of a hundred characters at most, and pytest's own folders are long.
     folder = Path("/var/tmp/fedward-e2e")
     for left in (folder, Path("/run/fedward")):  # by a run that was killed
@@ -46,9 +47,20 @@ def bare(tmp_path_factory):
 @pytest.fixture(scope="session")
 def federation(bare):
     """The hub and three hospitals, installed and joined by the documented commands."""
-    bare.install_hub()
+    bare.install_hub(*MONITORED)
     bare.hub.kubectl("create", "namespace", "research")
     bare.hub.kubectl("label", "namespace", "research", "pod-security.kubernetes.io/enforce=restricted")
     for name in bare.sites:
-        bare.install_site(name, bare.invite(name))
+        bare.install_site(name, bare.invite(name), *MONITORED)
     return bare
+
+
+MONITORED = ("--set", "metrics.annotations.enabled=true")
+
+
+@pytest.fixture(scope="session")
+def prometheus(federation):
+    """What scrapes the hub's cluster, a hospital's parts in it included."""
+    made = Prometheus(federation.hub)
+    made.start()
+    return made

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.e2e import prometheus
 from tests.e2e.phantom_data import provide
 from tests.kube.binaries import binaries
 from tests.kube.cluster import Cluster, hub_and_hospital
@@ -26,7 +27,7 @@ DOOR_PORT = 30443
 RESEARCH = "research"
 GPU = "nvidia.com/gpu"
 
-_AT_HUB = ("operator", "aggregator", "gateway", "trainer", "door")
+_AT_HUB = ("operator", "aggregator", "gateway", "trainer", "door", "prometheus")
 _AT_HOSPITAL = ("operator", "gateway", "trainer")
 _INSTALL_S = "180s"
 
@@ -56,7 +57,7 @@ class Installation:
     def __init__(self, folder: Path, images: Mapping[str, Path]) -> None:
         found = binaries()
         assert found is not None
-        self.folder, self._binaries, self._images = folder, found, images
+        self.folder, self._binaries, self._images = folder, found, dict(images)
         self.hub, self.hospital = hub_and_hospital(found, folder)
         self.sites = {
             site.name: site
@@ -73,6 +74,7 @@ class Installation:
         """Start both clusters, with the images loaded and the hospitals' data there."""
         started = time.monotonic()
         data = provide(self.folder / "data")
+        self._images["prometheus"] = prometheus.archive(self.folder)
         for cluster, needed in ((self.hub, _AT_HUB), (self.hospital, _AT_HOSPITAL)):
             cluster.start([self._images[name] for name in needed], {DOMAIN: self.hub.network.address})
         self.gpus = DevicePlugin(DEVICE_PLUGINS, GPU, 2)

@@ -8,7 +8,8 @@ import re
 import time
 
 import pytest
-from tests.e2e.installation import DOOR_PORT, RESEARCH, ended, example, pods, volume
+from monitoring.reading import read
+from tests.e2e.installation import DOOR_PORT, RESEARCH, ROOT, ended, example, pods, volume
 from tests.e2e.metrics import scrape
 from tests.kube.waiting import wait_until
 
@@ -19,7 +20,7 @@ UPDATE_NBYTES = 560_000
 
 
 @pytest.fixture(scope="module")
-def trained(federation):
+def trained(federation, prometheus):
     """The example's job, applied and waited for."""
     wait_until(
         "all are connected, and their cases are counted",
@@ -32,6 +33,8 @@ def trained(federation):
     federation.wait_for_round(JOB, 1)
     federation.seconds["kubectl apply to first round open"] = time.monotonic() - started
     opened = time.monotonic()
+    federation.wait_for_round(JOB, 5)
+    prometheus.moment = time.time()
     status = federation.wait_for_end(JOB)
     federation.seconds["a round on the cluster"] = (time.monotonic() - opened) / example()["spec"]["rounds"]["count"]
     assert ended(status) == "Completed", (status, federation.hub.kubectl("get", "fjob,sjob,pods", "-A", "-o", "wide"))
@@ -99,6 +102,30 @@ def test_every_part_says_how_it_goes_in_metrics(trained):
         assert counted(page, f"fedward_gateway_bytes_total{{{up}}}") > 6 * UPDATE_NBYTES
         (operator,) = pods(site.cluster, site.namespace, "site-operator")
         assert 'fedward_operator_reconciles_total{kind="SiteJob"' in scrape(site.cluster, operator)
+
+
+def test_a_prometheus_that_looks_for_the_usual_annotations_finds_every_part(trained, prometheus):
+    up = {each["metric"]["component"]: each["value"][1] for each in prometheus.ask("up", prometheus.moment)}
+    assert up == dict.fromkeys(("hub-operator", "aggregator", "site-operator", "gateway"), "1")
+    dice = f'max_over_time(fedward_aggregator_site_metric{{job_name="{JOB}",metric="dice"}}[15m])'
+    assert {each["metric"]["site"] for each in prometheus.ask(dice)} == set(trained[0].sites)
+    (trainer,) = prometheus.ask(f'fedward_trainer_round{{job_name="{JOB}",site="west"}}')
+    assert trainer["value"][1] == "6", "its pod is gone, and what it said last is not"
+    assert prometheus.ask('ALERTS{alertname=~"Fedward.*",alertstate="firing"}') == []
+
+
+@pytest.mark.parametrize("name", ["federation", "job", "site"])
+def test_every_panel_of_a_dashboard_has_something_to_show(trained, prometheus, name):
+    (path,) = ROOT.glob(f"charts/*/dashboards/{name}.json")
+    chosen = {"job_namespace": RESEARCH, "job_name": JOB, "site": "west" if name == "site" else ".*"}
+    empty = {
+        panel.title
+        for panel in read(path).panels
+        for target in panel.targets
+        if not prometheus.ask(target.filled(chosen | {"__rate_interval": "10s"}), prometheus.moment)
+    }
+    # Nothing is wrong, no noise was asked for, no GPU is there, and the trainer may just have waited.
+    assert empty <= {"What is wrong", "Privacy spent", "GPU load", "GPU memory", "Speed", "Waiting for data"}
 
 
 def test_helm_test_finds_nothing_wrong(trained):

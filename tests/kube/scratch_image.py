@@ -1,4 +1,4 @@
-"""Images of a single static binary, written as an archive that containerd loads: no builder and no registry needed."""
+"""Images of a single binary, written as an archive that containerd loads: no builder and no registry needed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,26 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def write(archive: Path, name: str, binary: Path, arguments: Sequence[str] = ()) -> Path:
-    """Write the archive of an image that runs one binary as its root user, and return its path."""
-    layer = _tar({binary.name: (binary.read_bytes(), 0o755)})
+def write(
+    archive: Path, name: str, binary: Path, arguments: Sequence[str] = (), libraries: Sequence[Path] = ()
+) -> Path:
+    """Write the archive of an image that runs one binary as its root user, and return its path.
+
+    Args:
+        archive: where to write it.
+        name: the image's.
+        binary: what it runs.
+        arguments: of the binary.
+        libraries: what a binary that is not static loads, each kept where it lies on this machine.
+    """
+    files = {str(path).lstrip("/"): (path.read_bytes(), 0o755) for path in libraries}
+    layer = _tar({binary.name: (binary.read_bytes(), 0o755), **files})
     config = {
         "architecture": _ARCHITECTURES[platform.machine()],
         "os": "linux",
@@ -30,7 +41,7 @@ def write(archive: Path, name: str, binary: Path, arguments: Sequence[str] = ())
     return archive
 
 
-def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
+def _tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, (content, mode) in files.items():
