@@ -72,7 +72,9 @@ def kubectl(arguments: Sequence[str], given: str | None = None) -> str:
         ClusterError: it is not there, or says no; its words are passed on.
     """
     try:
-        done = subprocess.run(command(arguments), input=given, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command(arguments), input=given, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except FileNotFoundError as error:
         raise _absent() from error
     if done.returncode:
@@ -82,13 +84,15 @@ def kubectl(arguments: Sequence[str], given: str | None = None) -> str:
 
 @contextmanager
 def streamed(arguments: Sequence[str]) -> Iterator[Iterator[str]]:
-    """Run kubectl for as long as it runs, and give its lines as they come; it ends with the block.
+    """Run kubectl for as long as it runs, and give its lines as they come, without what ends them.
+
+    It ends with the block. A byte that is no UTF-8 becomes U+FFFD.
 
     Raises:
         ClusterError: it is not there, or said no at the end of its lines.
     """
     try:
-        process = subprocess.Popen(command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        process = subprocess.Popen(command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
     except FileNotFoundError as error:
         raise _absent() from error
     assert process.stdout is not None
@@ -180,11 +184,13 @@ def _absent() -> ClusterError:
     return ClusterError("this needs kubectl on the PATH, set up for the cluster")
 
 
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     assert process.stdout is not None
     assert process.stderr is not None
+    # Of bytes only a newline ends a line. Of text a carriage return does too, and what a pod says behind one would
+    # pass for a line of another pod.
     for line in process.stdout:
-        yield line.rstrip("\n")
-    said = process.stderr.read()
+        yield line.decode("utf-8", "replace").removesuffix("\n")
+    said = process.stderr.read().decode("utf-8", "replace")
     if process.wait():
         raise error_of(said, process.returncode)

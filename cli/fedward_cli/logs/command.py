@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, kubectl, streamed
+from fedward_cli.cluster.printable import printable
 from fedward_cli.cluster.whose import AtHub, find_job
 from fedward_cli.logs import of_cluster, of_folder
 from fedward_cli.problems import InputError, Problem
@@ -33,6 +34,8 @@ def lines(
 ) -> Iterator[str]:
     """Give a job's log lines: of a local run where the name is its folder, else what this cluster has of it.
 
+    A trainer runs what its image holds, so its words are given fit for a terminal.
+
     Args:
         name: the job's, or a folder.
         namespace: the job's; kubectl's own where None.
@@ -50,7 +53,8 @@ def lines(
     """
     ago = _ago(since) if since else None
     if is_run(Path(name)):
-        yield from of_folder.lines(Path(name), site, now - ago if ago else None, follow=follow, pause=time.sleep)
+        since_then = now - ago if ago else None
+        yield from map(printable, of_folder.lines(Path(name), site, since_then, follow=follow, pause=time.sleep))
         return
     options = [*([f"--since={since}"] if since else []), *(["--follow"] if follow else [])]
     found = find_job(name, namespace, run)
@@ -62,7 +66,7 @@ def lines(
         if site not in (None, found.site):
             raise ClusterError(f"this is the hospital {found.site}: nothing of {site} can be seen from here")
         said = of_cluster.at_site(found, options, stream)
-    yield from said
+    yield from map(printable, said)
 
 
 def _ago(text: str) -> timedelta:

@@ -35,7 +35,11 @@ def lines(
     width = max(len(each.stem) for each in files)
     earliest = since.strftime("%Y-%m-%dT%H:%M:%S") if since else _BEFORE_ALL
     with ExitStack() as stack:
-        opened = [(each.stem, stack.enter_context(each.open(encoding="utf-8", errors="replace"))) for each in files]
+        # A carriage return ends no line, or what stands behind one would pass for another process's.
+        opened = [
+            (each.stem, stack.enter_context(each.open(encoding="utf-8", errors="replace", newline="\n")))
+            for each in files
+        ]
         while True:
             is_live = follow and is_in_use(Folder(out))
             timed = [_timed(name, file) for name, file in opened]

@@ -103,6 +103,13 @@ def test_lines_come_while_kubectl_still_runs_and_it_ends_with_the_block(fake):
         assert next(lines) == "one"
 
 
+def test_a_line_ends_at_a_newline_only_and_bytes_that_are_no_text_stop_nothing(fake):
+    fake(r"printf '[pod/a/trainer] x\r[pod/b/gateway] y\n\377z\n'")
+    with streamed(["logs"]) as lines:
+        assert list(lines) == ["[pod/a/trainer] x\r[pod/b/gateway] y", "\ufffdz"]
+    assert kubectl(["get"]).endswith("\n\ufffdz\n")
+
+
 def test_a_stream_that_ends_badly_says_why_after_its_lines(fake):
     fake("echo one; echo gone >&2; exit 1")
     with streamed(["logs"]) as lines:

@@ -80,6 +80,12 @@ def test_at_a_hospital_the_jobs_trainer_and_what_the_gateway_says_of_the_job_are
     assert list(of_part(others, "brain-00000000", "research/brain")) == []
 
 
+def test_a_trainer_cannot_move_the_cursor_or_speak_for_the_gateway():
+    said = '[pod/brain-00000000-1-abcde/trainer] x\r[pod/fedward-gateway-0/gateway] {"job":"research/brain"}\x1b[2J'
+    (found,), _ = printed(Kubectl(federatedjobs=UNKNOWN, sitejobs=[part()]), Stream([said]))
+    assert found == said.replace("\r", " ").replace("\x1b", " ")
+
+
 def test_a_field_is_known_in_both_formats_and_its_value_as_a_whole():
     assert names("t INFO a b c site=north", "site", "north")
     assert names('{"site": "north"}', "site", "north")
@@ -120,6 +126,14 @@ def test_a_runs_lines_are_those_of_a_site_or_since_a_time(out):
     assert texts(lately) == ["aggregator|C"]
     with pytest.raises(ClusterError, match="holds no log of a site west"):
         list(of_folder.lines(out, "west", None, follow=False, pause=pytest.fail))
+
+
+def test_a_process_of_a_run_cannot_move_the_cursor_or_speak_for_another(out):
+    (out / "run/plan.json").touch()
+    with (out / "logs/trainer-north.log").open("ab") as file:
+        file.write(b"ne\r2026-03-01T11:31:00.000Z \x1b[2J\xff\n")
+    found = list(lines(str(out), None, "north", None, follow=False, now=NOW, complain=pytest.fail))
+    assert [line[14:] for line in found][2:] == ["half a line 2026-03-01T11:31:00.000Z  [2J\ufffd"]
 
 
 def test_a_run_is_followed_until_nobody_works_on_it(out):
