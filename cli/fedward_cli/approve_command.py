@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, kubectl, within
+from fedward_cli.cluster.printable import printable
 from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.policy.admission.approval import approval_digest
 from fedward_operator.policy.naming import APPROVED
@@ -48,7 +49,8 @@ class Request:
             "plan": spec.plan_digest,
             "digest": self.digest,
         }
-        return "\n".join([self.name, *(f"  {name:<9} {text}" for name, text in lines.items())])
+        # A person says yes to what the terminal shows: no control character of the hub's may change that.
+        return "\n".join(map(printable, [self.name, *(f"  {name:<9} {text}" for name, text in lines.items())]))
 
 
 def waiting(namespace: str | None, run: Kubectl = kubectl) -> list[Request]:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from fedward_cli.approve_command import find
 from fedward_cli.main import main
 
 WAITS = {
@@ -56,6 +57,15 @@ def test_what_waits_is_listed_in_every_format(fedward):
     (waits,) = json.loads(program)["waiting"]
     assert (waits["job"]["name"], waits["gpus"], waits["approved"]) == ("brain", 2, False)
     assert waits["digest"] in people
+
+
+def test_no_word_of_the_hub_can_change_what_a_person_sees():
+    spec = {**WAITS["spec"], "job": {**WAITS["spec"]["job"], "uid": "0123)\n  image     fine\x1b[2A"}}
+    item = {**WAITS, "spec": spec}
+    shown = str(find("brain-00000000", None, lambda arguments, given=None: json.dumps(item)))
+    plain = str(find("brain-00000000", None, lambda arguments, given=None: json.dumps(WAITS)))
+    assert len(shown.splitlines()) == len(plain.splitlines())
+    assert "(0123)   image     fine [2A)" in shown
 
 
 def test_nobody_is_asked_about_what_was_not_shown(fedward):
