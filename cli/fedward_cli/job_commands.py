@@ -41,7 +41,7 @@ def sites(
     show(output, found.document, lambda: found.text(_now()))
 
 
-def watch(job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
+def watch(context: typer.Context, job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
     """Show a job as it goes, until it ends: 0 if it completed, 1 if it failed.
 
     On a terminal it is drawn; into a pipe, a line for each change; with -o json, a document a line.
@@ -51,16 +51,17 @@ def watch(job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT
 
     if output is Format.YAML:
         reject("fedward watch writes json, a document a line, and no yaml")
-    view = _view(output)
-    if of_folder.is_run(Path(job)):
-        source = of_folder.follow(Path(job), time.sleep)
+    view, asked = _view(output), _asked(context, job)
+    if isinstance(asked, Path):
+        source = of_folder.follow(asked, time.sleep)
     else:
-        source = of_cluster.follow(job, namespace, time.sleep, view.say)
+        source = of_cluster.follow(asked, namespace, time.sleep, view.say)
     if watch(source, view, lambda: _now().astimezone()) != "Completed":
         raise typer.Exit(FAILED)
 
 
 def logs(
+    context: typer.Context,
     job: Job,
     site: Annotated[str | None, typer.Option(help="Only what is about this site.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more is written.")] = False,
@@ -73,19 +74,21 @@ def logs(
     """
     from fedward_cli.logs.command import lines
 
-    for line in lines(job, namespace, site, since, follow=follow, now=_now(), complain=_complain):
+    asked = _asked(context, job)
+    for line in lines(asked, namespace, site, since, follow=follow, now=_now(), complain=_complain):
         typer.echo(line)
 
 
-def describe(job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
+def describe(context: typer.Context, job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
     """Say why a job does not go on: problems first, each with its reason, since when, and what to do."""
     from fedward_cli.describe.command import describe
 
-    found = describe(job, namespace, _now())
+    found = describe(_asked(context, job), namespace, _now())
     show(output, found.document, lambda: found.text(_now()))
 
 
 def report(
+    context: typer.Context,
     job: Job,
     out: Annotated[Path | None, typer.Option(help="Folder for what is fetched; runs/JOB if left out.")] = None,
     namespace: JobNamespace = None,
@@ -95,19 +98,24 @@ def report(
     Of a local run's folder, report.html anew. Of a job at the hub, model, bundle and figures are fetched first, by a
     pod that reads the job's volume.
     """
-    from fedward_cli.progress.of_folder import is_run
-
-    if Path(job).is_dir() and not is_run(Path(job)):
-        reject(f"{job} holds no result.json; it is no run's --out folder")
-    if is_run(Path(job)):
-        typer.echo(_rewritten(Path(job)))
+    asked = _asked(context, job)
+    if isinstance(asked, Path):
+        typer.echo(_rewritten(asked))
         return
     from fedward_cli.cluster.fetch import fetch
 
-    folder = out or Path("runs") / job
-    written = fetch(job, namespace, folder, _now)
+    folder = out or Path("runs") / asked
+    written = fetch(asked, namespace, folder, _now)
     model = folder / "model.safetensors"
     typer.echo(f"{f'model:  {model}' if model.exists() else 'model:  none was made'}\nreport: {written}")
+
+
+def _asked(context: typer.Context, job: str) -> Path | str:
+    """Give a local run's folder, or a job's name where an option speaks of the cluster or there is no such folder."""
+    from fedward_cli.named import named
+
+    given = {**context.find_root().params, **context.params}
+    return named(job, is_of_cluster=any(given.get(each) for each in ("namespace", "out", "kube_context", "kubeconfig")))
 
 
 def _rewritten(folder: Path) -> Path:

@@ -14,14 +14,13 @@ from fedward_cli.cluster.whose import AtHub, find_job
 from fedward_cli.logs import of_cluster, of_folder
 from fedward_cli.problems import InputError, Problem
 from fedward_cli.progress.of_cluster import Stream
-from fedward_cli.progress.of_folder import is_run
 
 _TIME = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
 def lines(
-    name: str,
+    asked: Path | str,
     namespace: str | None,
     site: str | None,
     since: str | None,
@@ -32,12 +31,12 @@ def lines(
     run: Kubectl = kubectl,
     stream: Stream = streamed,
 ) -> Iterator[str]:
-    """Give a job's log lines: of a local run where the name is its folder, else what this cluster has of it.
+    """Give a job's log lines: of a local run, or what this cluster has of it.
 
     A trainer runs what its image holds, so its words are given fit for a terminal.
 
     Args:
-        name: the job's, or a folder.
+        asked: the folder of a local run, or the name of a job in the cluster.
         namespace: the job's; kubectl's own where None.
         site: only what is about this site.
         since: no older than this: `10m`.
@@ -52,12 +51,12 @@ def lines(
         ClusterError: there is no such job or site, or its logs may not be read.
     """
     ago = _ago(since) if since else None
-    if is_run(Path(name)):
+    if isinstance(asked, Path):
         since_then = now - ago if ago else None
-        yield from map(printable, of_folder.lines(Path(name), site, since_then, follow=follow, pause=time.sleep))
+        yield from map(printable, of_folder.lines(asked, site, since_then, follow=follow, pause=time.sleep))
         return
     options = [*([f"--since={since}"] if since else []), *(["--follow"] if follow else [])]
-    found = find_job(name, namespace, run)
+    found = find_job(asked, namespace, run)
     if isinstance(found, AtHub):
         if site is not None:
             complain(of_cluster.beyond_the_hub(found, site))

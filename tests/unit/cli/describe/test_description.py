@@ -190,7 +190,7 @@ def test_a_local_run_is_described_from_its_folder(tmp_path):
     said = {"name": "glioma", "started_at": STARTED, "rounds_planned": 6, "failure": failure, "problems": (missing,)}
     write_record(tmp_path / RESULT, Result.model_validate({"state": "Failed", **said}))
 
-    description = describe(str(tmp_path), None, NOW, Kubectl())
+    description = describe(tmp_path, None, NOW, Kubectl())
 
     assert told(description) == [(Level.WRONG, "job", "QuorumLost"), (Level.WARNING, "site west", "RoundClosed")]
     assert description.findings[1].said == "round 1: the round closed without it (2 times)"

@@ -129,10 +129,9 @@ def test_a_runs_lines_are_those_of_a_site_or_since_a_time(out):
 
 
 def test_a_process_of_a_run_cannot_move_the_cursor_or_speak_for_another(out):
-    (out / "run/plan.json").touch()
     with (out / "logs/trainer-north.log").open("ab") as file:
         file.write(b"ne\r2026-03-01T11:31:00.000Z \x1b[2J\xff\n")
-    found = list(lines(str(out), None, "north", None, follow=False, now=NOW, complain=pytest.fail))
+    found = list(lines(out, None, "north", None, follow=False, now=NOW, complain=pytest.fail))
     assert [line[14:] for line in found][2:] == ["half a line 2026-03-01T11:31:00.000Z  [2J\ufffd"]
 
 
