@@ -11,7 +11,7 @@ import typer
 
 from fedward_cli import hub_commands, job_commands
 from fedward_cli.completion_scripts import SCRIPTS, Shell
-from fedward_cli.exits import BAD_INPUT, FAILED, INTERRUPTED
+from fedward_cli.exits import BAD_INPUT, FAILED, INTERRUPTED, reject
 from fedward_cli.metrics_address import DEFAULT_ADDRESS, is_address
 from fedward_cli.optional_value import fill_in
 from fedward_cli.output import Format, Output, show
@@ -50,6 +50,9 @@ def _root(
         str | None, typer.Option("--kubeconfig", help="The kubeconfig's file; also behind any command.")
     ] = None,
 ) -> None:
+    for option, value in (("--context", kube_context), ("--kubeconfig", kubeconfig)):
+        if value == "":
+            reject(f"{option} needs a value")
     if kube_context or kubeconfig:
         from fedward_cli.cluster.kubectl import use
 

@@ -28,8 +28,8 @@ def hoisted(words: Sequence[str]) -> list[str]:
         elif name in _KUBECTLS and has_value:
             front += [name, value]
         elif name in _KUBECTLS:
-            # Without a value it stands alone, and is complained of where it is read.
-            front += [name, *(each for each in [next(given, "")] if each)]
+            # A value that is missing is an empty one: the command must not be taken for it.
+            front += [name, next(given, "")]
         else:
             rest.append(word)
     return front + rest

@@ -28,7 +28,8 @@ from fedward_cli.plugin import hoisted, program_name
         (["watch", "brain"], ["watch", "brain"]),
         (["watch", "brain", "--context", "hub"], ["--context", "hub", "watch", "brain"]),
         (["sites", "--kubeconfig=/k", "-o", "json"], ["--kubeconfig", "/k", "sites", "-o", "json"]),
-        (["sites", "--context"], ["--context", "sites"]),
+        (["sites", "--context"], ["--context", "", "sites"]),
+        (["sites", "--kubeconfig="], ["--kubeconfig", "", "sites"]),
         (["phantom", "--", "--context", "x"], ["phantom", "--", "--context", "x"]),
     ],
 )
@@ -62,6 +63,15 @@ def test_every_kubectl_of_a_command_talks_to_the_context_that_was_named(fake, tm
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked
     assert all(line.startswith("/k --context hub get ") for line in asked)
+
+
+@pytest.mark.parametrize("words", [["--context"], ["--kubeconfig="], ["--context", ""]])
+def test_an_option_of_kubectls_without_its_value_is_bad_input(fake, words):
+    fake("echo '{\"items\": []}'")
+    command = [sys.executable, "-m", "fedward_cli.main", "sites", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    option = words[0].removesuffix("=")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {option} needs a value\n")
 
 
 @pytest.mark.parametrize(
