@@ -28,6 +28,7 @@ class Alert:
         severity: `critical` where patience loses a job or stops all of them, else `warning`.
         summary: one line; may name labels as Prometheus templates do.
         description: what that means and what to do first, in a sentence or two.
+        window_minutes: for how long it is wrong before the expression says so, where that looks back.
     """
 
     name: str
@@ -36,11 +37,12 @@ class Alert:
     severity: Severity
     summary: str
     description: str
+    window_minutes: int = 0
 
     @property
     def promise(self) -> str:
         """Say how long after the fact it fires at the latest, where Prometheus scrapes and evaluates each minute."""
-        return f"{self.hold_minutes + _DELAY_MINUTES} minutes"
+        return f"{self.window_minutes + self.hold_minutes + _DELAY_MINUTES} minutes"
 
     def rule(self) -> dict[str, Any]:
         """Write it as Prometheus reads it."""

@@ -28,13 +28,16 @@ ALERTS = (
         "meanwhile is kept and sent later.",
     ),
     Alert(
-        "FedwardTrainerSilent",
-        f"time() - fedward_trainer_last_heard_timestamp_seconds > 600\n  and {_JOB} fedward_gateway_attending == 1",
-        5,
+        "FedwardTrainerStuck",
+        # Not by when it was heard: heartbeats go on while the work hangs, and without them it does not attend.
+        "changes(fedward_trainer_cases_total[5m]) == 0\n"
+        f'  and {_JOB} fedward_trainer_stage{{stage="train"}} == 1\n  and {_JOB} fedward_gateway_attending == 1',
+        10,
         "warning",
-        f"The trainer of {_WHICH} says nothing",
-        "It holds its connection and has not been heard for {{ $value | humanizeDuration }}. It hangs, or its "
+        f"The trainer of {_WHICH} makes no headway",
+        "It attends and is to train, and has worked through no case for a quarter of an hour. It hangs, or its "
         "storage does.",
+        window_minutes=5,
     ),
     Alert(
         "FedwardGatewayRefusalsRising",

@@ -64,6 +64,16 @@ def operator(role: str, series: Series) -> Series:
     return made | {f'{name}{{instance="a"}}' if "{" not in name else name: it for name, it in series.items()}
 
 
+def trainer(cases: str, stage: str, attending: int = 1) -> Series:
+    """What a hospital's gateway shows of a trainer."""
+    of_site = f'{JOB},site="north"'
+    return {
+        f"fedward_trainer_cases_total{{{of_site}}}": cases,
+        f'fedward_trainer_stage{{{of_site},stage="{stage}"}}': steady(1),
+        f"fedward_gateway_attending{{{of_site}}}": steady(attending),
+    }
+
+
 AT = FAULT_MINUTE * 60
 
 HUB_CASES = (
@@ -194,15 +204,8 @@ SITE_CASES = (
         },
         OF_JOB | NORTH,
     ),
-    Case(
-        "FedwardTrainerSilent",
-        {
-            f'fedward_trainer_last_heard_timestamp_seconds{{{JOB},site="north"}}': steady(0),
-            f'fedward_gateway_attending{{{JOB},site="north"}}': steady(1),
-        },
-        OF_JOB | NORTH,
-        "17m 0s",
-    ),
+    Case("FedwardTrainerStuck", trainer(cases=f"0+8x{FAULT_MINUTE} 80x{_AFTER}", stage="train"), OF_JOB | NORTH),
+    Case("FedwardTrainerStuck", trainer(cases=appears(0), stage="train"), OF_JOB | NORTH),
     Case(
         "FedwardGatewayRefusalsRising",
         {f'fedward_gateway_refusals_total{{{JOB},reason="PlanMismatch",site="north"}}': climbs(3)},
@@ -329,12 +332,18 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
             f'fedward_gateway_attending{{{JOB},site="north"}}': steady(0),
         },
     ),
+    "a trainer that works": ("FedwardTrainerStuck", trainer(cases=f"0+8x{FAULT_MINUTE + _AFTER}", stage="train")),
+    "a trainer that begins anew every few minutes is another matter": (
+        "FedwardTrainerStuck",
+        trainer(cases=" ".join(["0 0 8 16"] * 32), stage="train"),
+    ),
+    "a trainer that waits for the others trains nothing": (
+        "FedwardTrainerStuck",
+        trainer(cases=steady(80), stage="wait"),
+    ),
     "a trainer whose job has ended says nothing any more": (
-        "FedwardTrainerSilent",
-        {
-            f'fedward_trainer_last_heard_timestamp_seconds{{{JOB},site="north"}}': steady(0),
-            f'fedward_gateway_attending{{{JOB},site="north"}}': steady(0),
-        },
+        "FedwardTrainerStuck",
+        trainer(cases=steady(80), stage="train", attending=0),
     ),
     "where there is no limit there is no end of it": (
         "FedwardBudgetNearlySpent",
