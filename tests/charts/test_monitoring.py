@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.charts import jobs
-from tests.charts.helm import CHARTS, Manifest, of_kind, pod_templates, render
+from tests.charts.helm import CHARTS, NAMESPACE, Manifest, of_kind, pod_templates, render
 
 from fedward_operator.policy import naming
 
@@ -31,7 +31,10 @@ FORMS: dict[str, Any] = {
     "PodMonitor": {
         "selector": LABELS,
         "namespaceSelector": {"any": bool},
-        "podMetricsEndpoints": [ENDPOINT],
+        "sampleLimit": int,
+        "podMetricsEndpoints": [
+            {**ENDPOINT, "metricRelabelings": [{"action": str, "sourceLabels": list, "targetLabel": str}]}
+        ],
     },
     "PrometheusRule": {"groups": [{"name": str, "interval": str, "rules": [RULE]}]},
 }
@@ -101,6 +104,18 @@ def test_a_pod_monitor_finds_aggregators_wherever_jobs_run() -> None:
     assert monitor["spec"]["selector"]["matchLabels"] == {naming.LABEL_COMPONENT: "aggregator"}
     assert monitor["spec"]["namespaceSelector"] == {"any": True}
     assert ports(job["spec"]["template"])[endpoint["port"]] == 9090
+    # Whoever labels a pod of his as an aggregator's speaks for jobs of his own namespace alone, and not without end.
+    (kept,) = endpoint["metricRelabelings"]
+    assert kept == {"action": "keepequal", "sourceLabels": ["job_namespace"], "targetLabel": "namespace"}
+    assert monitor["spec"]["sampleLimit"] == 20_000
+
+
+@pytest.mark.parametrize("part", CHARTS)
+def test_releases_that_put_their_dashboards_into_one_namespace_name_them_apart(part: str) -> None:
+    shared = {"dashboards": {"enabled": True, "namespace": "monitoring"}}
+    names = [name for name in of_kind(render(part, values=shared), "ConfigMap") if "dashboard" in name]
+    assert names
+    assert all(name.startswith(f"{NAMESPACE}-") for name in names)
 
 
 @pytest.mark.parametrize(("case", "said"), [("monitoring", ("http", "9090")), ("secure-metrics", ("https", "9443"))])

@@ -138,8 +138,14 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 metadata:
+  {{- with $settings.namespace }}
+  {{- /* Another release may bring its own there. */}}
+  name: {{ $.Release.Namespace }}-{{ $.Chart.Name }}-dashboard-{{ $name }}
+  namespace: {{ . }}
+  {{- else }}
   name: {{ $.Chart.Name }}-dashboard-{{ $name }}
-  namespace: {{ $settings.namespace | default $.Release.Namespace }}
+  namespace: {{ $.Release.Namespace }}
+  {{- end }}
   labels: {{- merge (dict $settings.label $settings.labelValue) (include "fedward.labels" (dict "root" $) | fromYaml) | toYaml | nindent 4 }}
   {{- with merge (deepCopy $settings.annotations) $.Values.commonAnnotations }}
   annotations: {{- toYaml . | nindent 4 }}
