@@ -65,11 +65,13 @@ JOBS = (
     ),
     Alert(
         "FedwardJobFailingRepeatedly",
-        "max by (job_namespace, job_name) (changes(fedward_operator_job_attempt[1h])) >= 3",
+        "max by (job_namespace, job_name) (fedward_operator_job_aggregator_failures) >= 2\n"
+        f'  unless {_JOB} fedward_operator_job_state{{state=~"Completed|Failed"}} == 1',
         0,
         "warning",
-        f"{_WHICH} has been started {{{{ $value }}}} times within an hour",
-        "Each attempt goes on from the last checkpoint, until the job's backoffLimit is reached and the job fails.",
+        f"The aggregator of {_WHICH} has failed {{{{ $value }}}} times",
+        "Kubernetes starts it again, ever later, and it goes on from its checkpoint. Once it has failed more often "
+        "than the job's backoffLimit says, the job fails.",
     ),
     Alert(
         "FedwardJobFailed",

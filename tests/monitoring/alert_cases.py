@@ -115,9 +115,12 @@ HUB_CASES = (
     ),
     Case(
         "FedwardJobFailingRepeatedly",
-        {f"fedward_operator_job_attempt{{{JOB}}}": f"0x{FAULT_MINUTE - 3} 1 2 3x{_AFTER}"},
+        {
+            f"fedward_operator_job_aggregator_failures{{{JOB}}}": step(1, 2),
+            f'fedward_operator_job_state{{{JOB},state="Training"}}': steady(1),
+        },
         OF_JOB,
-        "3",
+        "2",
     ),
     Case("FedwardJobFailed", {f'fedward_operator_job_state{{{JOB},state="Failed"}}': appears(1)}, OF_JOB),
     Case(
@@ -293,9 +296,16 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardRoundStuck",
         {f"fedward_aggregator_round_deadline_timestamp_seconds{{{JOB}}}": steady(0), **state("Training", steady(1))},
     ),
-    "a job that begins and is restarted once": (
+    "an aggregator that failed once": (
         "FedwardJobFailingRepeatedly",
-        {f"fedward_operator_job_attempt{{{JOB}}}": f"0x{FAULT_MINUTE - 2} 1 2x{_AFTER}"},
+        {f"fedward_operator_job_aggregator_failures{{{JOB}}}": step(0, 1)},
+    ),
+    "a job that has failed is told of by that": (
+        "FedwardJobFailingRepeatedly",
+        {
+            f"fedward_operator_job_aggregator_failures{{{JOB}}}": steady(4),
+            f'fedward_operator_job_state{{{JOB},state="Failed"}}': steady(1),
+        },
     ),
     "two refusals may happen": (
         "FedwardRefusalsRising",

@@ -26,7 +26,7 @@ class Operators:
         now = time.time()
         self.is_heard = dict.fromkeys(SITES, True)
         self.queue_age_s = 0.2
-        self.job_state, self.attempt = "Training", 1
+        self.job_state, self.attempt, self.failures = "Training", 1, 0
         self.round, self.rounds, self.dice = 7, 30, 0.8
         self.hub_is_reached = self.policy_holds = self.leads = True
         self.authority_ends, self.membership_ends = now + 3000 * _DAY, now + 25 * _DAY
@@ -75,6 +75,7 @@ class Operators:
             job_rounds=[(job, self.rounds)],
             job_created_timestamp_seconds=[(job, self._created)],
             job_attempt=[(job, self.attempt)],
+            job_aggregator_failures=[(job, self.failures)],
             job_condition=[((*job, "Running", self.job_state), 1)],
             job_sites_wanted=[(job, len(SITES))],
             job_sites_ready=[(job, len(SITES))],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fedward_operator.metrics.gauge import Gauge, Sample
 from fedward_operator.policy import conditions, naming
+from fedward_operator.policy.pods import JobView as AggregatorJob
 from fedward_operator.policy.quorum import COUNTS
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ _ROUND = Gauge("fedward_operator_job_round", "The open round", _JOB)
 _ROUNDS = Gauge("fedward_operator_job_rounds", "Rounds asked for", _JOB)
 _CREATED = Gauge("fedward_operator_job_created_timestamp_seconds", "When a job was created, Unix time", _JOB)
 _ATTEMPT = Gauge("fedward_operator_job_attempt", "How often a job has been started", _JOB)
+_FAILURES = Gauge(
+    "fedward_operator_job_aggregator_failures",
+    "How often a job's aggregator has failed since the job was started last; absent before it has one",
+    _JOB,
+)
 _CONDITION = Gauge(
     "fedward_operator_job_condition", "1 for each condition of a job that is true", (*_JOB, "condition", "reason")
 )
@@ -56,18 +62,21 @@ _AUTHORITY = Gauge(
 )
 
 GAUGES = (
-    *(_STATE, _ROUND, _ROUNDS, _CREATED, _ATTEMPT, _CONDITION, _WANTED, _READY, _METRIC, _SITE_STATE, _SITE_ROUND),
-    *(_CONNECTED, _SEEN, _GPUS, _REVOKED, _AUTHORITY),
+    *(_STATE, _ROUND, _ROUNDS, _CREATED, _ATTEMPT, _FAILURES, _CONDITION, _WANTED, _READY, _METRIC),
+    *(_SITE_STATE, _SITE_ROUND, _CONNECTED, _SEEN, _GPUS, _REVOKED, _AUTHORITY),
 )
 
 
 def jobs(caches: HubCaches) -> Iterator[Sample]:
     """Show each job; of one that has not ended, each site's part too."""
-    parts = 0
+    parts, aggregators = 0, _newest(caches.aggregators.values())
     # What changed last is last in a cache: where there are too many, those are left out that stand still.
     for view in caches.jobs.values()[: -_MOST_JOBS - 1 : -1]:
         job = view.read()
         yield from _job(view.key, job)
+        aggregator = aggregators.get(view.uid)
+        if aggregator is not None:
+            yield _FAILURES, view.key, aggregator.failures
         sites = () if _has_ended(job["status"]) else job["status"].get("sites") or ()
         parts += len(sites)
         if parts <= _MOST_PARTS:
@@ -92,6 +101,11 @@ def authority(held: HubAuthority) -> Iterator[Sample]:
     """Show until when the federation's authority is good, once there is one."""
     if held.ready.is_set():
         yield _AUTHORITY, (), held.not_after.timestamp()
+
+
+def _newest(aggregators: Iterable[AggregatorJob]) -> Mapping[str, AggregatorJob]:
+    """Find each job's aggregator, by the job's uid; that of its attempt before may still be going away."""
+    return {each.owner: each for each in sorted(aggregators, key=lambda each: each.attempt)}
 
 
 def _job(who: tuple[str, str], job: Mapping[str, Any]) -> Iterator[Sample]:

@@ -55,6 +55,7 @@ class JobView:
         failed: reason and message once it has failed for good.
         order: which work order a trainer holds.
         gpus: accelerators that its pod is given.
+        failures: how many of its pods have failed, without those that a disruption took away.
     """
 
     namespace: str
@@ -68,6 +69,7 @@ class JobView:
     deleting: bool
     order: str
     gpus: int = 0
+    failures: int = 0
 
 
 def view_pod(item: Mapping[str, Any]) -> PodView:
@@ -119,6 +121,7 @@ def view_job(item: Mapping[str, Any]) -> JobView:
         deleting="deletionTimestamp" in metadata,
         order=labels.get(ORDER, ""),
         gpus=_gpus(item),
+        failures=status.get("failed", 0),
     )
 
 

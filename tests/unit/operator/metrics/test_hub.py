@@ -41,6 +41,15 @@ def job(name="brain", conditions=HOLDS, **status):
     }
 
 
+def aggregator(uid, attempt, failed):
+    labels = {"fedward.io/job": "brain", "fedward.io/job-namespace": "research", "fedward.io/job-uid": uid}
+    metadata = {"namespace": "research", "name": f"{uid}-aggregator-{attempt}", "uid": f"{uid} {attempt}"}
+    return {
+        "metadata": metadata | {"resourceVersion": "1", "labels": labels | {"fedward.io/attempt": str(attempt)}},
+        "status": {"failed": failed},
+    }
+
+
 def site(name, **spec):
     return {"metadata": {"name": name, "uid": name, "resourceVersion": "1"}, "spec": spec}
 
@@ -67,6 +76,18 @@ def test_a_job_is_shown_with_all_that_its_status_says(caches, shown):
     assert shown("job_metric", **JOB, metric="dice_et") == 0.7
     assert shown("job_site_state", **JOB, site="west", state="Offline") == 1
     assert shown("job_site_round", **JOB, site="north") == 7
+
+
+def test_a_jobs_aggregator_is_shown_with_its_failures_since_the_last_start(caches, shown):
+    caches.jobs.put(job(attempt=2))
+    assert shown("job_aggregator_failures", **JOB) is None
+
+    # The newer one first: which comes last in a cache says nothing.
+    caches.aggregators.put(aggregator("brain", attempt=2, failed=1))
+    caches.aggregators.put(aggregator("brain", attempt=1, failed=3))
+    caches.aggregators.put(aggregator("a forerunner of that name", attempt=5, failed=4))
+
+    assert shown("job_aggregator_failures", **JOB) == 1
 
 
 def test_a_condition_is_shown_while_it_is_true(caches, shown):

@@ -85,6 +85,11 @@ def test_a_job_is_of_a_family_an_owner_and_an_attempt():
     assert found.deleting
 
 
+@pytest.mark.parametrize(("status", "failures"), [({}, 0), ({"active": 1, "failed": 2}, 2)])
+def test_a_job_says_how_many_of_its_pods_have_failed(status, failures):
+    assert view_job({**job(), "status": status}).failures == failures
+
+
 def test_a_trainers_job_says_which_order_it_holds():
     found = view_job(job(labels={"fedward.io/site-job": "glioma-2795c132", "fedward.io/order": "abc"}))
 
