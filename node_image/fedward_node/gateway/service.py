@@ -22,7 +22,7 @@ from fedward_node.gateway.submission import Desk, Submission
 from fedward_node.gateway.upstream import Upstreams
 from fedward_protocol import logs, refusals
 from fedward_protocol.plan import JobIdentity
-from fedward_protocol.reasons import Reason, RefusedError
+from fedward_protocol.reasons import Reason, RefusedError, describe
 from fedward_protocol.repeats import Repeats
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
@@ -36,6 +36,16 @@ memory, and a trainer that opens many slows down nobody but itself.
 
 _SERVICE = "fedward.v1.Federation"
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_OWN_WORDS = frozenset(
+    {
+        Reason.HUB_UNREACHABLE,
+        Reason.WORK_ORDER_EXPIRED,
+        Reason.BUDGET_SPENT,
+        Reason.AUDIT_FAILED,
+        Reason.STORAGE_FULL,
+    }
+)
+"""Reasons whose particulars are the site's own; those of the others may repeat what the trainer sent."""
 
 _log = logging.getLogger(__name__)
 
@@ -164,4 +174,5 @@ class Gateway:
         self._desk.metrics.refused(job, refused.reason)
         # Trainers repeat what an outage cuts off, for as long as it lasts.
         if refused.reason is not Reason.HUB_UNREACHABLE or self._outage.is_news(f"{job} {refused}"):
-            _log.warning("refused: %s", refused, extra={"reason": refused.reason.value})
+            words = str(refused) if refused.reason in _OWN_WORDS else describe(refused.reason)
+            _log.warning("refused: %s", words, extra={"reason": refused.reason.value})

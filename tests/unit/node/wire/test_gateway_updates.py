@@ -12,7 +12,7 @@ import pytest
 from fedward_node.sending import send_update, submitter
 from fedward_protocol import refusals
 from fedward_protocol.plan import GaussianNoise, NormClip
-from fedward_protocol.reasons import Reason
+from fedward_protocol.reasons import Reason, describe
 from fedward_protocol.tensors.chunks import read_chunks
 from fedward_protocol.tensors.layout import Layout
 from fedward_protocol.tensors.pace import SMALLEST
@@ -131,6 +131,22 @@ async def test_odd_chunks_are_refused(known, hub, make_update, chunk, reason):
     await call.write(pb.UpdatePart(chunk=chunk))
     assert (await call.read()).refusal.reason == reason
     assert hub.complete == {}
+
+
+@pytest.mark.parametrize("body", ["header", "chunk"])
+async def test_a_trainers_words_come_back_to_it_and_stay_out_of_the_gateways_log(known, make_update, caplog, body):
+    header = make_update().header
+    call = known.stub().SubmitUpdate(metadata=known.metadata())
+    await call.write(pb.UpdatePart(header=header if body == "chunk" else changed(header, site="patient-smith")))
+    if body == "chunk":
+        assert (await call.read()).resume_from == 0
+        await call.write(pb.UpdatePart(chunk=pb.Chunk(data=b"x", compression="patient-smith")))
+    refusal = (await call.read()).refusal
+    assert "patient-smith" in refusal.message
+    (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert line.message == f"refused: {describe(Reason(refusal.reason))}"
+    assert line.reason == refusal.reason
+    assert "smith" not in caplog.text
 
 
 async def test_a_trainer_cannot_submit_for_another_attempt(known, hub, make_update):
