@@ -61,12 +61,15 @@ class Alert:
 
 
 def newly(counter: str, labels: str) -> str:
-    """Say in PromQL that a counter has risen by three or more within six hours.
+    """Say in PromQL that a counter has risen by three or more within six hours: not minutes, as a round can last hours.
 
-    Not by `increase`, which does not see a series begin at 1; and not within minutes, as a round can last for hours.
+    `counter` is a selector of series, each of which begins at 1 or more when something is counted first.
     """
-    total = f"sum by ({labels}) ({counter})"
-    return f"{total} - (sum by ({labels}) ({counter} offset 6h)\n  or {total} * 0) >= 3"
+    # `increase` minds restarts and does not see a series begin, so one that was not there before counts in full. It
+    # was there if it was seen at any moment of the six hours before: a gap in the scrapes does not make it new. To a
+    # Prometheus that has just been installed all is new: better told once of what is old than of nothing for hours.
+    began = f"last_over_time({counter}[6h]) unless last_over_time({counter}[6h] offset 6h)"
+    return f"sum by ({labels}) (\n  {began}\n  or round(increase({counter}[6h]))\n) >= 3"
 
 
 def rule_file(group: str, alerts: Iterable[Alert]) -> str:

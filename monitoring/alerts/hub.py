@@ -92,7 +92,12 @@ JOBS = (
     ),
     Alert(
         "FedwardDiceFalling",
-        'max_over_time(fedward_aggregator_metric{metric="dice"}[12h]) - fedward_aggregator_metric{metric="dice"} > 0.1',
+        # By job, as an aggregator that is started again is another instance. One in an earlier round than was seen is
+        # that of a new job under an old name.
+        'max by (job_namespace, job_name, metric) (max_over_time(fedward_aggregator_metric{metric="dice"}[12h]))\n'
+        '  - max by (job_namespace, job_name, metric) (fedward_aggregator_metric{metric="dice"}) > 0.1\n'
+        f"  and {_JOB} max by (job_namespace, job_name) (fedward_aggregator_round)\n"
+        "    >= max by (job_namespace, job_name) (max_over_time(fedward_aggregator_round[12h]))",
         10,
         "warning",
         f'The mean Dice of {_WHICH} has fallen by {{{{ $value | printf "%.2f" }}}}',

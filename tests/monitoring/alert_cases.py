@@ -74,6 +74,17 @@ def trainer(cases: str, stage: str, attending: int = 1) -> Series:
     }
 
 
+def restarted(rounds: tuple[int, int]) -> Series:
+    """An aggregator with a good model that ends, and another of the same name with a worse one."""
+    dice = f'fedward_aggregator_metric{{{JOB},metric="dice"'
+    return {
+        f'{dice},pod="a"}}': vanishes(0.8),
+        f'{dice},pod="b"}}': appears(0.55),
+        f'fedward_aggregator_round{{{JOB},pod="a"}}': vanishes(rounds[0]),
+        f'fedward_aggregator_round{{{JOB},pod="b"}}': appears(rounds[1]),
+    }
+
+
 AT = FAULT_MINUTE * 60
 
 HUB_CASES = (
@@ -131,10 +142,14 @@ HUB_CASES = (
     ),
     Case(
         "FedwardDiceFalling",
-        {f'fedward_aggregator_metric{{{JOB},metric="dice"}}': step(0.8, 0.55)},
+        {
+            f'fedward_aggregator_metric{{{JOB},metric="dice"}}': step(0.8, 0.55),
+            f"fedward_aggregator_round{{{JOB}}}": step(7, 8),
+        },
         OF_JOB | {"metric": "dice"},
         "0.25",
     ),
+    Case("FedwardDiceFalling", restarted(rounds=(7, 7)), OF_JOB | {"metric": "dice"}, "0.25"),
     Case(
         "FedwardSiteDiverging",
         {
@@ -311,6 +326,7 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardRefusalsRising",
         {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(2)},
     ),
+    "a new job under an old name begins with a bad model": ("FedwardDiceFalling", restarted(rounds=(30, 2))),
     "every model is bad at first": (
         "FedwardSiteDiverging",
         {

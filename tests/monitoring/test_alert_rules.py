@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from monitoring.alerts import hub, site
-from monitoring.alerts.alert import Alert, rule_file
+from monitoring.alerts.alert import Alert, newly, rule_file
 from tests.monitoring.alert_cases import FAULT_MINUTE, HUB_CASES, NEAR_MISSES, SITE_CASES, Case
 
 ALERTS = {alert.name: alert for alert in (*hub.ALERTS, *site.ALERTS)}
@@ -85,6 +85,26 @@ def test_an_alert_stays_quiet_where_nothing_is_wrong(what: str, tmp_path: Path) 
     alert, series = NEAR_MISSES[what]
     never = [{"alertname": alert, "eval_time": f"{minute}m", "exp_alerts": []} for minute in range(0, 60, 5)]
     run_tests(tmp_path, [group(what, series, never)])
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    ("instances", "risen"),
+    [
+        pytest.param(["10x390 11 12 13x20"], 3, id="rises"),
+        pytest.param(["10x390 11 12x20"], None, id="rises by two"),
+        pytest.param(["_x390 3x20"], 3, id="begins"),
+        pytest.param(["10x390 1 2 3 4 5x20"], 5, id="rises after a restart in place"),
+        pytest.param(["1x390 2 stale", "_x400 1 2x20"], 3, id="rises in two processes, one after the other"),
+        pytest.param(["10x20 _x60 10x340"], None, id="was not scraped six hours ago"),
+        pytest.param(["1 2 3 4 5x420"], None, id="rose long ago"),
+    ],
+)
+def test_a_counter_has_newly_risen(instances: Sequence[str], risen: float | None, tmp_path: Path) -> None:
+    series = [{"series": f'refused{{reason="r",pod="{n}"}}', "values": each} for n, each in enumerate(instances)]
+    samples = [] if risen is None else [{"labels": '{reason="r"}', "value": risen}]
+    asked = [{"expr": newly("refused", "reason"), "eval_time": "405m", "exp_samples": samples}]
+    run_tests(tmp_path, [{"interval": "1m", "input_series": series, "promql_expr_test": asked}])
 
 
 def test_every_alert_is_made_to_fire() -> None:
