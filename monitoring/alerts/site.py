@@ -41,11 +41,13 @@ ALERTS = (
     ),
     Alert(
         "FedwardGatewayRefusalsRising",
-        newly("fedward_gateway_refusals_total", "job_namespace, job_name, site, reason"),
+        # A hub that is away is told of by FedwardGatewayCutOff; a trainer tries again, so it would count at each outage.
+        newly('fedward_gateway_refusals_total{reason!="HubUnreachable"}', "job_namespace, job_name, site, reason"),
         0,
         "warning",
-        "The gateway, or the hub, refuses again and again: {{ $labels.reason }}",
-        "Refused {{ $value }} times within six hours. The audit log names the job and what was refused.",
+        f"The gateway, or the hub, refuses {_WHICH} again and again: {{{{ $labels.reason }}}}",
+        "Refused {{ $value }} times within six hours. The audit log has a line of each. No job is named where no work "
+        "order could be believed.",
     ),
     Alert(
         "FedwardBudgetNearlySpent",

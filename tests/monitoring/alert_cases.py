@@ -371,6 +371,10 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardTrainerStuck",
         trainer(cases=steady(80), stage="train", attending=0),
     ),
+    "what an outage cuts off is told of by its own alert": (
+        "FedwardGatewayRefusalsRising",
+        {f'fedward_gateway_refusals_total{{{JOB},reason="HubUnreachable",site="north"}}': climbs(9)},
+    ),
     "where there is no limit there is no end of it": (
         "FedwardBudgetNearlySpent",
         {'fedward_gateway_spent_epsilon{dataset="brats",site="north"}': steady(1e6)},
