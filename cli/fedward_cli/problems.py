@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fedward_operator.hub.findings import FieldPath, show_path
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,10 @@ class InputError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def damaged(where: str, error: ValidationError) -> InputError:
+    """Say of a file that no user writes that it is not what Fedward writes; its first fault says enough."""
+    first = error.errors()[0]
+    advice = "the file is damaged, or no run's; restore it, or name another folder"
+    return InputError([Problem(where, first["loc"], f"{first['msg']}: {advice}")])

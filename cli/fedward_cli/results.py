@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
+
+from fedward_cli.problems import damaged
 
 RESULT = "result.json"
 METRICS = "metrics.jsonl"
@@ -26,6 +27,9 @@ class Record(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, allow_inf_nan=False
     )
+
+
+_Kind = TypeVar("_Kind", bound=Record)
 
 
 class Mean(Record):
@@ -170,8 +174,8 @@ class Result(Record):
     attempt: Count = 1
     software: str = ""
     plan_digest: str = ""
-    started_at: datetime
-    finished_at: datetime | None = None
+    started_at: AwareDatetime
+    finished_at: AwareDatetime | None = None
     """None while it runs."""
     rounds_planned: Count
     rounds_done: Count = 0
@@ -218,14 +222,26 @@ def mean_over_sites(by_site: dict[str, Metrics]) -> dict[str, float]:
     return {name: sum(found) / len(found) for name, found in sorted(values.items())}
 
 
+def parse(kind: type[_Kind], text: bytes, where: str) -> _Kind:
+    """Read a record from JSON; `where` names its place for people: the file, or `file:line`.
+
+    Raises:
+        InputError: it is no such record.
+    """
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise damaged(where, error) from error
+
+
 def read_result(out: Path) -> Result:
     """Read `result.json`.
 
     Raises:
         FileNotFoundError: there is none.
-        pydantic.ValidationError: it is not a result.
+        InputError: it is not a result.
     """
-    return Result.model_validate_json((out / RESULT).read_bytes())
+    return parse(Result, (out / RESULT).read_bytes(), str(out / RESULT))
 
 
 def write_record(path: Path, record: Result | Baselines) -> None:
@@ -239,33 +255,32 @@ def read_rounds(out: Path) -> tuple[RoundRecord, ...]:
     """Read `metrics.jsonl` in its order; no file is no rounds, and a last line cut off by a crash is left out.
 
     Raises:
-        pydantic.ValidationError: a complete line is not a round record.
+        InputError: a complete line is not a round record.
     """
-    path = out / METRICS
-    if not path.exists():
-        return ()
-    complete = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return tuple(RoundRecord.model_validate_json(line) for line in complete if line.strip())
+    return _lines(RoundRecord, out / METRICS)
 
 
 def read_closed(out: Path) -> tuple[ClosedRound, ...]:
     """Read `rounds.jsonl` as `read_rounds` reads `metrics.jsonl`.
 
     Raises:
-        pydantic.ValidationError: a complete line is not a closed round.
+        InputError: a complete line is not a closed round.
     """
-    path = out / ROUNDS
-    if not path.exists():
-        return ()
-    complete = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return tuple(ClosedRound.model_validate_json(line) for line in complete if line.strip())
+    return _lines(ClosedRound, out / ROUNDS)
 
 
 def read_baselines(out: Path) -> Baselines | None:
     """Read `baselines.json`; None where no baselines were run.
 
     Raises:
-        pydantic.ValidationError: it is not a record of baselines.
+        InputError: it is not a record of baselines.
     """
     path = out / BASELINES
-    return Baselines.model_validate_json(path.read_bytes()) if path.exists() else None
+    return parse(Baselines, path.read_bytes(), str(path)) if path.exists() else None
+
+
+def _lines(kind: type[_Kind], path: Path) -> tuple[_Kind, ...]:
+    if not path.exists():
+        return ()
+    complete = path.read_bytes().split(b"\n")[:-1]
+    return tuple(parse(kind, line, f"{path}:{number}") for number, line in enumerate(complete, 1) if line.strip())

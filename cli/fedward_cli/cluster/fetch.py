@@ -26,7 +26,6 @@ from fedward_cli.results import METRICS, RESULT, ROUNDS, Problem, read_closed, r
 from fedward_cli.tracking.event_files import EventFiles
 from fedward_cli.tracking.settings import SETTINGS
 from fedward_operator.policy.conditions import find, read_time
-from fedward_protocol.plan import Plan
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.export import END, HISTORY, MODEL, PLAN
 
@@ -48,7 +47,7 @@ def fetch(
     """Write the folder, and return where its report is.
 
     Raises:
-        InputError: the folder is in use, or holds another job's run.
+        InputError: the folder is in use, holds another job's run, or what is in it cannot be read.
         ClusterError: there is no such job at this hub, it goes on, or a right is missing.
         RefusedError: WRONG_DIGEST, the model is not the one that the aggregator announced.
     """
@@ -78,7 +77,7 @@ def _ended(found: AtHub) -> State:
 
 def _check(folder: Folder, found: AtHub) -> None:
     """Refuse to write over a run of another plan."""
-    if folder.plan.exists() and Plan.parse(folder.plan.read_bytes()).job.uid != found.job["metadata"]["uid"]:
+    if folder.plan.exists() and folder.read_plan().job.uid != found.job["metadata"]["uid"]:
         raise InputError([InputProblem(str(folder.out), (), "holds the run of another job; choose another --out")])
 
 
@@ -114,7 +113,7 @@ def _unpack(tar: tarfile.TarFile, folder: Folder) -> None:
 
 
 def _write(folder: Folder, found: AtHub, state: State) -> Path:
-    plan, status = Plan.parse(folder.plan.read_bytes()), found.job.get("status") or {}
+    plan, status = folder.read_plan(), found.job.get("status") or {}
     attempt = Attempt(plan, status.get("attempt", 1) or 1)
     folder.attempt.write_text(json.dumps({"attempt": attempt.number}))
     # A report is made of all that the volume knows, whatever was fetched before.

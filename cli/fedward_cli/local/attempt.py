@@ -30,7 +30,7 @@ def begin(folder: Folder, documents: Documents, *, again: bool = True) -> Attemp
     With `again` false, an attempt that was started before is returned as it is.
 
     Raises:
-        InputError: the folder holds a run of another plan.
+        InputError: the folder holds a run of another plan, or none that can be read.
     """
     before = _read(folder)
     if before is None:
@@ -63,7 +63,7 @@ def _read(folder: Folder) -> Attempt | None:
     if not folder.plan.exists():
         return None
     number = json.loads(folder.attempt.read_bytes())["attempt"] if folder.attempt.exists() else 0
-    return Attempt(Plan.parse(folder.plan.read_bytes()), number)
+    return Attempt(folder.read_plan(), number)
 
 
 def _replace(path: Path, content: bytes) -> None:

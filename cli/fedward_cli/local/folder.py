@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fedward_cli.problems import InputError, Problem
+from pydantic import ValidationError
+
+from fedward_cli.problems import InputError, Problem, damaged
+from fedward_protocol.plan import Plan
 
 
 class Folder:
@@ -31,6 +34,18 @@ class Folder:
         self.run.chmod(0o700)
         for folder in (self.aggregator, self.out / "logs", self.out / "audit"):
             folder.mkdir(exist_ok=True)
+
+    def read_plan(self) -> Plan:
+        """Read the plan that the folder is of.
+
+        Raises:
+            FileNotFoundError: there is none.
+            InputError: it is no plan of this version.
+        """
+        try:
+            return Plan.parse(self.plan.read_bytes())
+        except ValidationError as error:
+            raise damaged(str(self.plan), error) from error
 
     def log(self, process: str) -> Path:
         """Return the file that a process's output is appended to."""

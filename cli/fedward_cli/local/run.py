@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from fedward_cli.documents import Documents
 from fedward_cli.local import credentials, delivery, extras, federation, orders, settings
 from fedward_cli.local.attempt import Attempt, begin
@@ -228,7 +226,7 @@ def _completed(folder: Folder, documents: Documents) -> _Completed | None:
     """Look for a run of this very plan that was completed here."""
     try:
         result = read_result(folder.out)
-    except (OSError, ValidationError):
+    except (OSError, InputError):
         return None
     if result.state != "Completed":
         return None

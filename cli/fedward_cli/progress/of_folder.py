@@ -18,7 +18,6 @@ from fedward_cli.results import (
     read_result,
     read_rounds,
 )
-from fedward_protocol.plan import Plan
 
 _PAUSE_S = 1.0
 """Between two looks: nothing tells another process that a file was written."""
@@ -33,7 +32,7 @@ def read(out: Path) -> Progress | None:
     """Read how a run goes; None while it has not written anything yet.
 
     Raises:
-        pydantic.ValidationError: a file is not what its name says.
+        InputError: a file is not what its name says.
     """
     if not (out / RESULT).is_file():
         return None
@@ -79,7 +78,7 @@ def follow(out: Path, pause: Callable[[float], None]) -> Iterator[Progress]:
 def _metric(out: Path) -> str:
     """Read which metric decides; a folder without its plan is of the usual job."""
     try:
-        return Plan.parse(Folder(out).plan.read_bytes()).evaluation.metric
+        return Folder(out).read_plan().evaluation.metric
     except OSError:
         return "dice"
 

@@ -22,7 +22,7 @@ def write_report(out: Path) -> Path:
 
     Raises:
         FileNotFoundError: there is no `result.json`.
-        pydantic.ValidationError: a file is not what its name says.
+        InputError: a file is not what its name says.
     """
     result = read_result(out)
     page = arrange(result, read_rounds(out), read_baselines(out), read_pictures(out))

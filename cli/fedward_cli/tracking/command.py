@@ -90,12 +90,10 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
 
 def _plan(folder: Folder) -> Plan:
     try:
-        return Plan.parse(folder.plan.read_bytes())
+        return folder.read_plan()
     except OSError as error:
         missing = folder.plan.relative_to(folder.out)
         raise InputError([Problem(str(folder.out), (), f"holds no {missing}; it is no run's --out folder")]) from error
-    except ValidationError as error:
-        raise InputError([Problem(str(folder.plan), (), "is no plan of this version of Fedward")]) from error
 
 
 def _settings(folder: Folder, uri: str | None, experiment: str | None) -> MlflowTracking:

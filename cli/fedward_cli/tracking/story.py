@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from fedward_cli.results import METRICS, ROUNDS, ClosedRound, RoundRecord
+from fedward_cli.results import METRICS, ROUNDS, ClosedRound, RoundRecord, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Story:
         """Give the next closed round; None while there is none.
 
         Raises:
-            pydantic.ValidationError: a complete line is not a record.
+            InputError: a complete line is not a record.
             OSError: a file cannot be read.
         """
         if self._next is None:
             line = next(iter(self._rounds), None)
-            self._next = self._chapter(ClosedRound.model_validate_json(line)) if line else None
+            self._next = self._chapter(parse(ClosedRound, line, self._rounds.where)) if line else None
         return self._next
 
     def done(self) -> None:
@@ -46,10 +46,10 @@ class Story:
         """Give what belongs to no closed round, once all is over: the last model's evaluations.
 
         Raises:
-            pydantic.ValidationError: a complete line is not a record.
+            InputError: a complete line is not a record.
             OSError: a file cannot be read.
         """
-        self._early += map(RoundRecord.model_validate_json, self._parts)
+        self._early += (parse(RoundRecord, line, self._parts.where) for line in self._parts)
         self._early.sort(key=_round)
         return [Chapter(tuple(parts)) for _, parts in groupby(self._early, _round)]
 
@@ -58,7 +58,7 @@ class Story:
         self._early = [part for part in self._early if part.round != closed.round]
         # All of them were written before the round's own line.
         while not parts.keys() >= set(closed.sites) and (line := next(iter(self._parts), None)):
-            part = RoundRecord.model_validate_json(line)
+            part = parse(RoundRecord, line, self._parts.where)
             if part.round == closed.round and part.samples:
                 parts[part.site] = part
             else:
@@ -71,8 +71,9 @@ class _Lines:
 
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
+        self.where = str(path)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[bytes]:
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -81,7 +82,7 @@ class _Lines:
                 if not line.endswith(b"\n"):
                     return  # the rest of it is still to come
                 self._offset += len(line)
-                yield line.decode()
+                yield line
 
 
 def _round(record: RoundRecord) -> int:

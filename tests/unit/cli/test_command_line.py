@@ -223,6 +223,45 @@ def test_a_run_is_described_to_people_and_to_programs_alike(tmp_path: Path) -> N
     assert "nothing is wrong with it" in people.stdout
 
 
+@pytest.mark.parametrize("command", ["watch", "describe", "report"])
+@pytest.mark.parametrize(
+    ("name", "content", "where", "passed_over_by"),
+    [
+        ("result.json", b'{"some": "thing"}', "result.json: state: Field required", ()),
+        ("result.json", b"\xff{", "result.json: Invalid JSON", ()),
+        ("metrics.jsonl", b'{"round": 1, "site": "north"}\n{"round"\n', "metrics.jsonl:2: Invalid JSON", ()),
+        ("metrics.jsonl", b"\xff\n", "metrics.jsonl:1: Invalid JSON", ()),
+        ("rounds.jsonl", b"[]\n", "rounds.jsonl:1: Input should be an object", ("report",)),
+        ("run/plan.json", b"{}", "run/plan.json: ", ("report",)),
+        ("baselines.json", b"", "baselines.json: Invalid JSON", ("watch", "describe")),
+    ],
+)
+def test_a_damaged_folder_is_bad_input_to_whoever_reads_the_damage(
+    tmp_path: Path, command: str, name: str, content: bytes, where: str, passed_over_by: tuple[str, ...]
+) -> None:
+    finished(tmp_path, "Completed")
+    (tmp_path / "run").mkdir()
+    (tmp_path / name).write_bytes(content)
+
+    done = fedward(command, tmp_path)
+
+    if command in passed_over_by:
+        assert (done.returncode, done.stderr) == (0, "")
+    else:
+        assert (done.returncode, done.stderr.startswith(f"{tmp_path}/{where}")) == (2, True), done.stderr
+        assert "the file is damaged, or no run's" in done.stderr
+
+
+def test_a_result_whose_times_name_no_zone_is_bad_input(tmp_path: Path) -> None:
+    result = finished(tmp_path, "Completed") / RESULT
+    result.write_text(result.read_text().replace("2026-03-01T00:00:00Z", "2026-03-01T00:00:00"))
+
+    done = fedward("describe", tmp_path)
+
+    assert done.returncode == 2
+    assert "result.json: startedAt: Input should have timezone info" in done.stderr
+
+
 def test_the_report_of_a_run_is_written_anew(tmp_path: Path) -> None:
     done = fedward("report", finished(tmp_path, "Completed"))
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import runs
-from pydantic import ValidationError
 
+from fedward_cli.problems import InputError
 from fedward_cli.results import (
     METRICS,
     Mean,
@@ -31,7 +31,7 @@ def test_a_line_cut_off_by_a_crash_is_left_out_and_a_damaged_one_is_not(tmp_path
     (out / METRICS).write_text(whole[:-40])
     assert list(read_rounds(out)) == runs.records()[:-1]
     (out / METRICS).write_text("{}\n" + whole)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError, match=rf"{METRICS}:1: round: Field required: the file is damaged"):
         read_rounds(out)
 
 

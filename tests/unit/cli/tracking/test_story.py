@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.tracking.records import SITES, evaluation, part, write_rounds
 
+from fedward_cli.problems import InputError
 from fedward_cli.results import METRICS, ROUNDS
 from fedward_cli.tracking.story import Story
 
@@ -49,6 +50,14 @@ def test_a_line_that_is_half_written_is_waited_for(tmp_path: Path, name: str) ->
     (tmp_path / name).write_bytes(whole)
     (tmp_path / ROUNDS).write_bytes(rounds)
     assert told(story) == [(1, SITES)]
+
+
+@pytest.mark.parametrize("name", [METRICS, ROUNDS])
+def test_a_line_that_is_no_record_is_bad_input(tmp_path: Path, name: str) -> None:
+    write_rounds(tmp_path, 1, 1)
+    (tmp_path / name).write_bytes(b"\xff\n")
+    with pytest.raises(InputError, match=rf"{name}: Invalid JSON"):
+        Story(tmp_path).next()
 
 
 def test_the_rest_is_the_last_models_evaluation_however_often_it_is_asked_for(tmp_path: Path) -> None:
