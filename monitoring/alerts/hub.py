@@ -7,12 +7,20 @@ from monitoring.alerts.alert import Alert, newly
 _JOB = "on (job_namespace, job_name)"
 _WHICH = "{{ $labels.job_namespace }}/{{ $labels.job_name }}"
 _UNDER_WAY = "Waiting|Training|Aggregating|Evaluating"
+_SITE = "job_namespace, job_name, site"
+_LAST_AWAY = (
+    f"max_over_time(((max by ({_SITE}) (fedward_aggregator_site_connected) == 0)\n"
+    f"    + {_JOB} group_left () max by (job_namespace, job_name) (fedward_aggregator_round))[1d:1m])"
+)
+"""The round in which a site was seen away last, within a day."""
 _OPERATOR = 'and on (instance) fedward_operator_build_info{role="hub"}'
 
 SITES = (
     Alert(
         "FedwardSiteOffline",
+        # One that was invited and has never come has no time at which it was heard.
         "max by (site) (fedward_operator_site_connected) == 0\n"
+        "  and on (site) fedward_operator_site_last_seen_timestamp_seconds\n"
         "  unless on (site) max by (site) (fedward_operator_site_revoked) == 1",
         10,
         "warning",
@@ -22,17 +30,23 @@ SITES = (
     ),
     Alert(
         "FedwardSiteLost",
-        f'fedward_aggregator_site_connected == 0\n  and {_JOB} fedward_aggregator_state{{state=~"{_UNDER_WAY}"}} == 1',
+        # Not a site that is Absent: it may wait for its hospital's approval or for the window in which it trains.
+        f'max by ({_SITE}) (fedward_aggregator_site_state{{state=~"Lost|Failed"}}) == 1\n'
+        f'  and {_JOB} fedward_aggregator_state{{state=~"{_UNDER_WAY}"}} == 1',
         5,
         "warning",
         f"{{{{ $labels.site }}}} has left the job {_WHICH}",
-        "No trainer of the site has attended the job for five minutes. Rounds close without it once their "
-        "deadline has passed.",
+        "No trainer of the site has attended the job for five minutes, and one did before. Rounds close without it "
+        "once their deadline has passed.",
     ),
     Alert(
         "FedwardSiteNotCounted",
-        f"fedward_aggregator_site_round_lag >= 3\n  and on (job_namespace, job_name, site) "
-        f'fedward_aggregator_site_connected == 1\n  and {_JOB} fedward_aggregator_state{{state=~"{_UNDER_WAY}"}} == 1',
+        f"max by ({_SITE}) (fedward_aggregator_site_round_lag) >= 3\n  and on ({_SITE}) "
+        f"fedward_aggregator_site_connected == 1\n  and {_JOB} "
+        f'fedward_aggregator_state{{state=~"{_UNDER_WAY}"}} == 1\n'
+        # What it missed while it was away does not count: three rounds must have been opened and closed since.
+        f"  unless on ({_SITE}) {_LAST_AWAY} + 3\n"
+        f"    >= {_JOB} group_left () max by (job_namespace, job_name) (fedward_aggregator_round)",
         0,
         "warning",
         f"Nothing of {{{{ $labels.site }}}} has counted in {_WHICH} for {{{{ $value }}}} rounds",

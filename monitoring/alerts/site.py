@@ -41,7 +41,7 @@ ALERTS = (
     ),
     Alert(
         "FedwardGatewayRefusalsRising",
-        # A hub that is away is told of by FedwardGatewayCutOff; a trainer tries again, so it would count at each outage.
+        # A hub that is away is told of by FedwardGatewayCutOff; trainers try again, so each outage would count here.
         newly('fedward_gateway_refusals_total{reason!="HubUnreachable"}', "job_namespace, job_name, site, reason"),
         0,
         "warning",

@@ -85,15 +85,35 @@ def restarted(rounds: tuple[int, int]) -> Series:
     }
 
 
+def goes(to: str, **others: str) -> Series:
+    """A site that trains, and then is in another state."""
+    of = f'fedward_aggregator_site_state{{{JOB},site="north"'
+    return {f'{of},state="Training"}}': vanishes(1), f'{of},state="{to}"}}': appears(1), **others}
+
+
+def comes_back(rounds: str) -> Series:
+    """A site that is back from the fifth minute on, with the round at each minute."""
+    return {
+        f'fedward_aggregator_site_round_lag{{{JOB},site="north"}}': steady(3),
+        f'fedward_aggregator_site_connected{{{JOB},site="north"}}': f"0x4 1x{FAULT_MINUTE + _AFTER}",
+        f"fedward_aggregator_round{{{JOB}}}": rounds,
+        **state("Training", steady(1)),
+    }
+
+
 AT = FAULT_MINUTE * 60
 
 HUB_CASES = (
-    Case("FedwardSiteOffline", {'fedward_operator_site_connected{site="north"}': step(1, 0)}, NORTH),
     Case(
-        "FedwardSiteLost",
-        {f'fedward_aggregator_site_connected{{{JOB},site="north"}}': step(1, 0), **state("Training", steady(1))},
-        OF_JOB | NORTH,
+        "FedwardSiteOffline",
+        {
+            'fedward_operator_site_connected{site="north"}': step(1, 0),
+            'fedward_operator_site_last_seen_timestamp_seconds{site="north"}': steady(AT),
+        },
+        NORTH,
     ),
+    Case("FedwardSiteLost", goes("Lost", **state("Training", steady(1))), OF_JOB | NORTH),
+    Case("FedwardSiteLost", goes("Failed", **state("Training", steady(1))), OF_JOB | NORTH),
     Case(
         "FedwardSiteNotCounted",
         {
@@ -104,6 +124,7 @@ HUB_CASES = (
         OF_JOB | NORTH,
         "3",
     ),
+    Case("FedwardSiteNotCounted", comes_back(rounds=f"5x4 6x1 7 8x1 9x{_AFTER}"), OF_JOB | NORTH, "3"),
     Case(
         "FedwardQuorumAtRisk",
         {
@@ -283,12 +304,29 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardSiteOffline",
         {
             'fedward_operator_site_connected{site="north"}': step(1, 0),
+            'fedward_operator_site_last_seen_timestamp_seconds{site="north"}': steady(AT),
             'fedward_operator_site_revoked{site="north"}': step(0, 1),
         },
     ),
+    "a site that was invited and has not come yet is not missed": (
+        "FedwardSiteOffline",
+        {'fedward_operator_site_connected{site="north"}': steady(0)},
+    ),
     "a site leaves a job that is over": (
         "FedwardSiteLost",
-        {f'fedward_aggregator_site_connected{{{JOB},site="north"}}': step(1, 0), **state("Completed", steady(1))},
+        goes("Lost", **state("Completed", steady(1))),
+    ),
+    "a site that waits for approval has not left": (
+        "FedwardSiteLost",
+        {
+            f'fedward_aggregator_site_connected{{{JOB},site="north"}}': steady(0),
+            f'fedward_aggregator_site_state{{{JOB},site="north",state="Absent"}}': steady(1),
+            **state("Training", steady(1)),
+        },
+    ),
+    "a site that has just come back could not be counted": (
+        "FedwardSiteNotCounted",
+        comes_back(rounds=f"5x20 6x20 7x20 8x{_AFTER}"),
     ),
     "a site that is gone is not told of twice": (
         "FedwardSiteNotCounted",
