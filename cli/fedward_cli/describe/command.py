@@ -15,6 +15,7 @@ def describe(asked: Path | str, namespace: str | None, now: datetime, run: Kubec
     """Describe a job: a local run by its folder, or what the cluster knows by a name.
 
     Raises:
+        InputError: the folder holds no result that can be read.
         ClusterError: there is no such job, or it cannot be looked at.
     """
     if isinstance(asked, Path):

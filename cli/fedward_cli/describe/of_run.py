@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from fedward_cli.cluster.kubectl import ClusterError
 from fedward_cli.describe.description import Description
 from fedward_cli.local.folder import Folder, is_in_use
+from fedward_cli.problems import InputError, Problem
 from fedward_cli.progress.of_folder import read
 from fedward_cli.results import Result, read_result
 from fedward_operator.checks.finding import Finding, Level, skipped, warning, wrong
@@ -19,12 +19,12 @@ def describe(out: Path, now: datetime) -> Description:
     """Describe it.
 
     Raises:
-        ClusterError: the run has not begun to train.
+        InputError: the run has not begun to train, or a file of it is damaged.
     """
     progress = read(out)
     if progress is None:
-        logs = f"its logs are in {out / 'logs'}"
-        raise ClusterError(f"the run in {out} has written no result yet; {logs}")
+        message = f"the run has written no result yet; its logs are in {out / 'logs'}"
+        raise InputError([Problem(str(out), (), message)])
     result = read_result(out)
     ended = result.finished_at
     details = {

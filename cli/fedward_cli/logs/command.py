@@ -47,7 +47,7 @@ def lines(
         stream: runs kubectl for as long as it writes.
 
     Raises:
-        InputError: the time cannot be read.
+        InputError: the time cannot be read, or the folder holds no such logs.
         ClusterError: there is no such job or site, or its logs may not be read.
     """
     ago = _ago(since) if since else None

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from fedward_cli.cluster.kubectl import ClusterError
 from fedward_cli.local.folder import Folder, is_in_use
+from fedward_cli.problems import InputError, Problem
 
 _PAUSE_S = 0.5
 """Between two looks: nothing tells another process that a file has grown."""
@@ -24,14 +24,14 @@ def lines(
     """Give each line behind its process's name; with `follow`, until nobody works on the run any more.
 
     Raises:
-        ClusterError: there are no logs, or none of this site.
+        InputError: there are no logs, or none of this site.
     """
     files = sorted((out / "logs").glob("*.log"))
     if site is not None:
         files = [each for each in files if each.stem in (f"gateway-{site}", f"trainer-{site}")]
     if not files:
         of_site = f" of a site {site}" if site else ""
-        raise ClusterError(f"{out / 'logs'} holds no log{of_site}")
+        raise InputError([Problem(str(out / "logs"), (), f"holds no log{of_site}")])
     width = max(len(each.stem) for each in files)
     earliest = since.strftime("%Y-%m-%dT%H:%M:%S") if since else _BEFORE_ALL
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ from tests.unit.cli.report.runs import STARTED
 from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError
 from fedward_cli.describe.command import describe
 from fedward_cli.output import Format, written
+from fedward_cli.problems import InputError
 from fedward_cli.results import RESULT, Problem, Result, write_record
 from fedward_operator.checks.finding import Level
 
@@ -195,3 +196,8 @@ def test_a_local_run_is_described_from_its_folder(tmp_path):
     assert told(description) == [(Level.WRONG, "job", "QuorumLost"), (Level.WARNING, "site west", "RoundClosed")]
     assert description.findings[1].said == "round 1: the round closed without it (2 times)"
     assert description.findings[1].then == f"fedward logs {tmp_path} --site west"
+
+
+def test_a_run_that_has_written_no_result_yet_is_bad_input(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path}: the run has written no result yet; its logs are in"):
+        describe(tmp_path, None, NOW, Kubectl())

@@ -124,7 +124,7 @@ def test_a_runs_lines_are_those_of_a_site_or_since_a_time(out):
     assert texts(of_north) == ["trainer-north|B", "trainer-north|on"]
     lately = of_folder.lines(out, None, NOW - timedelta(minutes=20), follow=False, pause=pytest.fail)
     assert texts(lately) == ["aggregator|C"]
-    with pytest.raises(ClusterError, match="holds no log of a site west"):
+    with pytest.raises(InputError, match="logs: holds no log of a site west"):
         list(of_folder.lines(out, "west", None, follow=False, pause=pytest.fail))
 
 
