@@ -23,6 +23,13 @@ def test_the_page_promises_what_the_rule_does(alert: Alert) -> None:
     assert SECTIONS[alert.name].startswith(f"*{alert.severity.capitalize()}. Fires within {alert.promise}.*")
 
 
+def test_the_page_names_the_alerts_that_look_at_dice_alone() -> None:
+    (line,) = (line for line in (ROOT / RUNBOOK).read_text().splitlines() if "the metric `dice`" in line)
+    assert set(re.findall(r"\[(Fedward\w+)\]", line)) == {
+        alert.name for alert in ALERTS if 'metric="dice"' in alert.expression
+    }
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_an_alert_leads_to_its_section(alert: Alert) -> None:
     path, _, anchor = alert.rule()["annotations"]["runbook_url"].partition("#")
