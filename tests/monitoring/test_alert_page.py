@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from monitoring.alerts import hub, site
 from monitoring.alerts.alert import RUNBOOK, Alert
 
@@ -28,6 +29,22 @@ def test_the_page_names_the_alerts_that_look_at_dice_alone() -> None:
     assert set(re.findall(r"\[(Fedward\w+)\]", line)) == {
         alert.name for alert in ALERTS if 'metric="dice"' in alert.expression
     }
+
+
+def test_who_shortens_the_life_of_certificates_is_told_from_where_on_alerts_fire_in_health() -> None:
+    values = (ROOT / "charts/fedward-hub/values.yaml").read_text()
+    days = {
+        int(found[1])
+        for alert in site.ALERTS
+        if (
+            found := re.search(r"(?:membership|certificate)_not_after\w+ - time\(\) < (\d+) \* 86400", alert.expression)
+        )
+    }
+    # Renewed when a third of its life is left.
+    (hours,) = {3 * 24 * each for each in days}
+    assert f"({hours}h)" in values
+    assert f"(`{hours}h`)" in (ROOT / RUNBOOK).read_text()
+    assert int(yaml.safe_load(values)["sites"]["certificateLife"].removesuffix("h")) > hours
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
