@@ -47,6 +47,8 @@ class Submitting:
     began_at: float
     nbytes: int
     error: str | None = None
+    is_out: bool = field(default=False, init=False)
+    """Whether the whole update has left."""
     is_over: bool = field(default=False, init=False)
     """Whether the site's part in the round ends with it."""
 
@@ -107,8 +109,9 @@ class SiteRounds:
         span = _trace(order, number).stage(order.site, "filter", tried.began_at - seconds, tried.began_at, {})
         self._tell(span)
 
-    def let_out(self, order: WorkOrder, number: int) -> None:
+    def let_out(self, order: WorkOrder, number: int, tried: Submitting) -> None:
         """Take it that the whole update is on its way."""
+        tried.is_out = True
         known = self._rounds.get(order.job.uid)
         if known is not None and known.trace == _trace(order, number):
             known.is_out = True

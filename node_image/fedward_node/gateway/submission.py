@@ -70,21 +70,29 @@ class Submission:
         check_speaks_for(self.order, part.header.job, part.header.site)
         header = outgoing.header(part.header)
         with self.desk.rounds.submitting(self.order, header) as submitting:
-            reply = await self._bring_out(header, submitting)
+            try:
+                reply = await self._bring_out(header, submitting)
+            except asyncio.CancelledError:
+                # The hub's next word often comes before its receipt, and the trainer then cuts this call off.
+                if submitting.is_out:
+                    self._arrived(header)
+                raise
             submitting.answered(reply)
+            if reply.WhichOneof("body") == "receipt":
+                self._arrived(header)
         return reply
 
     async def _bring_out(self, header: pb.UpdateHeader, submitting: Submitting) -> pb.UpdateReply:
         chain = (*self.plan.privacy.filters, *self.order.floor)
         if not chain:
-            return await self._pass_on(header)
+            return await self._pass_on(header, submitting)
         encoding = self.plan.transport.encoding
         source = Source(self.order.job.uid, self.order.attempt, header.round, header.digest, chain, encoding)
         return await self._send_filtered(header, source, submitting)
 
     # ------------------------------------------------------------ without filters
 
-    async def _pass_on(self, header: pb.UpdateHeader) -> pb.UpdateReply:
+    async def _pass_on(self, header: pb.UpdateHeader, submitting: Submitting) -> pb.UpdateReply:
         """Relay the update as it comes; its last chunk waits for the digest and for the audit log."""
         spent = await self._charge(header, header.digest, None)
         header.release.CopyFrom(pb.Release(spent_epsilon=spent, nbytes_in=header.nbytes))
@@ -94,7 +102,7 @@ class Submission:
         try:
             reply = await send_header(call, header)
             if reply.WhichOneof("body") == "resume_from":
-                reply = await answer_while(call, self._relay(incoming, call, reply.resume_from))
+                reply = await answer_while(call, self._relay(incoming, call, reply.resume_from, submitting))
             return reply
         except RefusedError as refused:
             # Some of it has left. The record comes after the fact, so its own failure changes nothing any more.
@@ -103,11 +111,11 @@ class Submission:
         finally:
             call.cancel()
 
-    async def _relay(self, incoming: Incoming, call: UpdateCall, start: int) -> None:
+    async def _relay(self, incoming: Incoming, call: UpdateCall, start: int, submitting: Submitting) -> None:
         line = Line(call, self.desk.metrics.of(self.order.job).up.inc)
         async for chunk, data in incoming.chunks():
             if incoming.received == incoming.header.nbytes:
-                await self._let_out(incoming.header)
+                await self._let_out(incoming.header, submitting)
             while start < incoming.received:
                 part, nbytes = _next_part(chunk, data, start, line.size)
                 await line.send(part)
@@ -129,7 +137,7 @@ class Submission:
         submitting.nbytes = ready.nbytes
         spent = await self._charge(raw, bytes.fromhex(ready.digest), ready.cost)
         header = _released(raw, ready, spent)
-        await self._let_out(header)
+        await self._let_out(header, submitting)
         call, up = self.upstream.submit(), self.desk.metrics.of(self.order.job).up
         try:
             reply = await send_update(call, header, ready.path, self.plan.transport.compression, up.inc)
@@ -164,15 +172,17 @@ class Submission:
         self.desk.metrics.show_spent(order.dataset, spent.epsilon)
         return spent.epsilon or 0.0
 
-    async def _let_out(self, header: pb.UpdateHeader) -> None:
+    async def _let_out(self, header: pb.UpdateHeader, submitting: Submitting) -> None:
         """Write down that the whole update is about to have left, and count it."""
         await self._record("update", header)
-        self.desk.rounds.let_out(self.order, header.round)
+        self.desk.rounds.let_out(self.order, header.round, submitting)
         filters = list(header.release.filters)
         _log.info("update let out", extra={"round": header.round, "nbytes": header.nbytes, "filters": filters})
-        series = self.desk.metrics.of(self.order.job)
-        series.released.inc()
-        series.trainer.evaluated(header.report.metrics)
+        self.desk.metrics.of(self.order.job).released.inc()
+
+    def _arrived(self, header: pb.UpdateHeader) -> None:
+        """Show what the trainer measured, now that the hub has it too."""
+        self.desk.metrics.of(self.order.job).trainer.evaluated(header.report.metrics)
 
     async def _record(self, event: str, header: pb.UpdateHeader, **more: int | str) -> None:
         release = header.release

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from fedward_node.gateway.vitals import believable
+from fedward_protocol.metric_names import first_names
 from fedward_protocol.wire import federation_pb2 as pb
 
 JOB = ("job_namespace", "job_name")
@@ -56,6 +57,7 @@ class Trainer:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._streams = self._connections = 0
+        self._names: frozenset[str] = frozenset()
         self.said = Said(now())
 
     @property
@@ -110,10 +112,14 @@ class Trainer:
         self.said = said
 
     def evaluated(self, metrics: Mapping[str, pb.MeanMetric]) -> None:
-        """Take in the means of an evaluation that was let out; one without any changes nothing."""
+        """Take in the means of an evaluation that was let out; one without any changes nothing.
+
+        Only those are kept whose names are among the job's first.
+        """
         if metrics:
             means = {name: mean.sum / mean.count for name, mean in metrics.items() if mean.count}
-            self.said = replace(self.said, metrics=means)
+            self._names = first_names(self._names, means)
+            self.said = replace(self.said, metrics={name: means[name] for name in means if name in self._names})
 
 
 class Trainers(Collector):

@@ -13,7 +13,7 @@ from fedward_server.attendance import Visits
 from fedward_server.metrics.families import Families, Family
 from fedward_server.metrics.stages import stages_of
 from fedward_server.metrics.watched import Watched
-from fedward_server.rounds.state import JobState, Part, Site
+from fedward_server.rounds.state import JobState, Part
 from fedward_server.status import site_state
 
 _SITE = ("site",)
@@ -68,7 +68,7 @@ class SiteGauges(Collector):
         for name in state.plan.sites:
             found.add("site_state", 1, name, site_state(state, attendance, name))
             _add_visits(found, name, attendance.of(name))
-            _add_facts(found, name, state.sites[name])
+            _add_facts(found, name, state)
             part = state.sites[name].part
             _add_standing(found, name, part, state)
             if part is not None:
@@ -103,12 +103,13 @@ def _add_ratio(found: Families, family: str, name: str, said: float) -> None:
         found.add(family, min(1.0, max(0.0, said)), name)
 
 
-def _add_facts(found: Families, name: str, site: Site) -> None:
+def _add_facts(found: Families, name: str, state: JobState) -> None:
+    site = state.sites[name]
     if site.cases is not None:
         found.add("site_samples", site.cases.training, name)
         found.add("site_skipped_cases", site.cases.skipped, name)
     for metric, mean in site.metrics.items():
-        if mean.count:
+        if mean.count and metric in state.metric_names:
             found.add("site_metric", mean.sum / mean.count, name, metric)
     if site.evaluated_round is not None:
         found.add("site_metric_round", site.evaluated_round, name)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from fedward_protocol.metric_names import first_names
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import Reason
 from fedward_server import events
@@ -77,6 +78,8 @@ class JobState:
     best_score: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     """Means over all cases, of the last model that a whole round's sites evaluated."""
+    metric_names: frozenset[str] = frozenset()
+    """Those that are shown: the plan's, and the first ones that sites said."""
     evaluations: Mapping[str, events.SiteEvaluated] = field(default_factory=dict)
     """Of the last model."""
     sites: Mapping[str, Site] = field(default_factory=dict)
@@ -118,7 +121,8 @@ class JobState:
 
 def begin(plan: Plan) -> JobState:
     """Give the state of a job to which nothing has happened yet."""
-    return JobState(plan=plan, sites={site: Site() for site in plan.sites})
+    names = frozenset({plan.evaluation.metric})
+    return JobState(plan=plan, sites={site: Site() for site in plan.sites}, metric_names=names)
 
 
 def replay(
@@ -166,6 +170,11 @@ def _with_site(state: JobState, name: str, site: Site) -> JobState:
     return replace(state, sites={**state.sites, name: site})
 
 
+def _with_names(state: JobState, metrics: Mapping[str, events.Mean]) -> JobState:
+    counted = (name for name, mean in metrics.items() if mean.count)
+    return replace(state, metric_names=first_names(state.metric_names, counted))
+
+
 def _dismiss(state: JobState, name: str) -> JobState:
     """Leave out what a site has delivered, as far as no round has closed with it: what has is in the model already."""
     state = _with_site(state, name, Site(cases=state.sites[name].cases, is_dismissed=True))
@@ -200,11 +209,13 @@ def _take_update(state: JobState, event: events.UpdateArrived) -> JobState:
     site = replace(state.sites[event.site], receipt=receipt)
     if event.report.metrics:
         site = replace(site, metrics=event.report.metrics, evaluated_round=event.round - 1)
+        state = _with_names(state, event.report.metrics)
     return replace(_with_site(state, event.site, site), arrivals={**state.arrivals, event.site: event})
 
 
 def _take_evaluation(state: JobState, event: events.SiteEvaluated) -> JobState:
     site = replace(state.sites[event.site], metrics=event.metrics, evaluated_round=event.round)
+    state = _with_names(state, event.metrics)
     return replace(_with_site(state, event.site, site), evaluations={**state.evaluations, event.site: event})
 
 
@@ -237,7 +248,7 @@ def _take_model(state: JobState, event: events.ModelMade) -> JobState:
 
 
 def _score(state: JobState, model: events.Model | None, reports: Sequence[Mapping[str, events.Mean]]) -> JobState:
-    scores = score_all(reports)
+    scores = {name: score for name, score in score_all(reports).items() if name in state.metric_names}
     found = scores.get(state.plan.evaluation.metric)
     state = replace(state, scores=scores or state.scores)
     return replace(state, best=model, best_score=found) if is_better(found, state.best_score) else state

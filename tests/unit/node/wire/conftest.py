@@ -68,6 +68,8 @@ class Hub(FederationServicer):
         self.holding, self.go_on = asyncio.Event(), asyncio.Event()
         self.refusal = None
         self.receipts_lost = 0
+        self.keeps_receipts = False
+        self.cut_off = 0
         self.instruction = None
         self.attached = asyncio.Event()
         self.heartbeat_s = 0.05
@@ -153,8 +155,13 @@ class Hub(FederationServicer):
             yield pb.UpdateReply(refusal=pb.Refusal(reason=self.refusal.value, message="as told"))
             return
         async with self._locks[header.digest]:
-            async for reply in self._take(header, parts, context):
-                yield reply
+            try:
+                async for reply in self._take(header, parts, context):
+                    yield reply
+            except asyncio.CancelledError:
+                self.cut_off += 1
+                self._told.set()
+                raise
 
     async def _take(self, header, parts, context):
         bytes_so_far = self.stored.setdefault(header.digest, bytearray())
@@ -176,6 +183,9 @@ class Hub(FederationServicer):
             assert hashlib.sha256(bytes_so_far).digest() == header.digest
             self.complete[header.digest] = header
             self._told.set()
+        if self.keeps_receipts:
+            self.holding.set()
+            await self.go_on.wait()
         if self.receipts_lost:
             self.receipts_lost -= 1
             self._told.set()

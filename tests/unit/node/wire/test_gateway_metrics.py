@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import struct
@@ -12,9 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedward_node.gateway.plans import KEPT_AFTER_EXPIRY
+from fedward_node.gateway.trainers import Trainer
 from fedward_node.sending import send_update, submitter
 from fedward_protocol import refusals, work_order
 from fedward_protocol.identity import aggregator_name
+from fedward_protocol.metric_names import MOST_METRICS
 from fedward_protocol.plan import GaussianNoise, JobIdentity
 from fedward_protocol.reasons import Reason
 from fedward_protocol.wire import federation_pb2 as pb
@@ -209,6 +212,38 @@ async def test_metrics_that_leave_with_an_update_or_an_evaluation_are_the_traine
     assert shown == [None, 3.0, None]
     assert site.sample("fedward_gateway_evaluations_total") == 1
     call.cancel()
+
+
+async def test_metrics_of_an_update_that_the_hub_refuses_are_not_shown(site, hub, make_update):
+    call = await attend(site)
+    hub.refusal = Reason.ROUND_CLOSED
+    await submit(site, make_update())
+    assert site.sample("fedward_trainer_metric", metric="dice") is None
+    call.cancel()
+
+
+async def test_metrics_of_an_update_that_is_out_are_shown_though_the_trainer_does_not_wait_for_the_receipt(
+    site, hub, make_update
+):
+    call = await attend(site)
+    hub.keeps_receipts = True
+    submitting = asyncio.create_task(submit(site, make_update()))
+    await hub.holding.wait()
+    assert site.sample("fedward_trainer_metric", metric="dice") is None
+    submitting.cancel()
+    await hub.until(lambda: hub.cut_off == 1)
+    assert site.sample("fedward_trainer_metric", metric="dice") == 0.7
+    call.cancel()
+
+
+def test_a_trainer_that_calls_its_metrics_ever_anew_adds_no_series_without_end():
+    trainer = Trainer(lambda: 0.0)
+    shown = set()
+    for number in range(3 * MOST_METRICS):
+        trainer.evaluated({f"m{number}": pb.MeanMetric(sum=1, count=2), "dice": pb.MeanMetric(sum=number, count=2)})
+        shown |= trainer.said.metrics.keys()
+    assert shown == {"dice", *(f"m{number}" for number in range(MOST_METRICS - 1))}
+    assert trainer.said.metrics == {"dice": (3 * MOST_METRICS - 1) / 2}
 
 
 async def test_a_datasets_privacy_is_shown_against_its_budget_also_after_a_restart(make_site, hub, make_update):

@@ -32,7 +32,7 @@ class Desk:
     def submit(self, number=1, reply=RECEIPT, error=None, seconds=1, meanwhile=None):
         self.now += 1
         with self.rounds.submitting(self.order, pb.UpdateHeader(round=number, nbytes=100)) as tried:
-            self.rounds.let_out(self.order, number)
+            self.rounds.let_out(self.order, number, tried)
             self.now += seconds
             if meanwhile is not None:
                 meanwhile()

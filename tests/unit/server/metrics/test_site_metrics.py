@@ -8,6 +8,7 @@ import pytest
 from job_so_far import JobSoFar
 from prometheus_client import generate_latest
 
+from fedward_protocol.metric_names import MOST_METRICS
 from fedward_protocol.reasons import Reason
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server import events
@@ -69,6 +70,21 @@ def test_a_metric_of_any_name_is_a_label_that_reads_back(name):
     job.submit("east", {name: (3.0, 10)})
     (sample,) = job.families()["fedward_aggregator_site_metric"].samples
     assert (sample.labels["metric"], sample.value) == (name, pytest.approx(0.3))
+
+
+def test_sites_that_call_their_metrics_ever_anew_add_no_series_without_end():
+    job = JobSoFar(rounds=70).start()
+    shown = set()
+    for number in range(70):
+        job.submit("east", {f"east-{number}": (3.0, 10)})
+        job.submit("north", {f"north-{number}": (3.0, 10), "dice": (float(number), 70)})
+        job.close()
+        job.restart()
+        assert job.sample("metric", metric="dice") == job.sample("site_metric", site="north", metric="dice")
+        for family in ("site_metric", "metric"):
+            shown |= {sample.labels["metric"] for sample in job.families()[f"fedward_aggregator_{family}"].samples}
+    of_both = [f"{site}-{number}" for number in range(70) for site in ("east", "north")]
+    assert shown == {"dice", *of_both[: MOST_METRICS - 1]}
 
 
 @pytest.mark.parametrize(
