@@ -172,6 +172,8 @@ class Result(Record):
     network: Network | None = None
     seed: Count = 0
     attempt: Count = 1
+    fetched: bool = False
+    """Whether it is what a hub knew of a job: it did not run in this folder, and does not go on there."""
     software: str = ""
     plan_digest: str = ""
     started_at: AwareDatetime

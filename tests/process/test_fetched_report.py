@@ -107,6 +107,7 @@ def test_a_fetched_job_is_as_a_local_run_of_it(ran: tuple[Path, Result], tmp_pat
     assert there.model == result.model
     assert there.metrics == result.metrics
     assert (there.state, there.rounds_done, there.nbytes_up) == ("Completed", 3, result.nbytes_up)
+    assert (there.fetched, result.fetched) == (True, False)
     assert there.finished_at == datetime(2026, 3, 1, 13, tzinfo=UTC)
     assert (tmp_path / "fetched" / METRICS).read_text() == (out / METRICS).read_text()
     assert (tmp_path / "fetched/model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()

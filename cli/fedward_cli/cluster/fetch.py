@@ -131,7 +131,8 @@ def _write(folder: Folder, found: AtHub, state: State) -> Path:
     begun = read_time(status.get("startTime")) or read_time(found.job["metadata"]["creationTimestamp"])
     ended = read_time(status.get("completionTime"))
     ending = Ending(state, ended, _failure(found, state, history.status), (), parameters)
-    write_record(folder.out / RESULT, result_of(attempt, history, begun or datetime.now(UTC), ending))
+    result = result_of(attempt, history, begun or datetime.now(UTC), ending)
+    write_record(folder.out / RESULT, result.model_copy(update={"fetched": True}))
     EventFiles(folder.out, plan.evaluation.metric).begin(
         read_rounds(folder.out), read_closed(folder.out), is_over=state == "Completed"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from fedward_cli.describe.description import Description
 from fedward_cli.local.folder import Folder, is_in_use
 from fedward_cli.problems import InputError, Problem
-from fedward_cli.progress.of_folder import read
+from fedward_cli.progress.of_folder import SUSPENDED, read
 from fedward_cli.results import Result, read_result
 from fedward_operator.checks.finding import Finding, Level, skipped, warning, wrong
 from fedward_operator.checks.lifetime import show, span
@@ -33,7 +33,7 @@ def describe(out: Path, now: datetime) -> Description:
         "attempt": str(result.attempt),
         "plan": result.plan_digest,
         "model": f"of round {result.model.round}: {out / 'model.safetensors'}" if result.model else "",
-        "logs": str(out / "logs"),
+        "logs": "" if result.fetched else str(out / "logs"),
     }
     value = f", {progress.metric} {progress.value:.3f}" if progress.value is not None else ""
     return Description(
@@ -46,16 +46,19 @@ def describe(out: Path, now: datetime) -> Description:
 
 
 def _findings(out: Path, result: Result) -> Iterator[Finding]:
+    logs = f"fedward logs {result.name} -n {result.namespace}" if result.fetched else f"fedward logs {out}"
     if result.failure is not None:
         said = result.failure.detail or "no more is said of it"
-        yield wrong("job", result.failure.reason, said, f"fedward logs {out}")
+        yield wrong("job", result.failure.reason, said, logs)
+    elif result.state == "Stopped" and result.fetched:
+        yield skipped("job", SUSPENDED)
     elif result.state == "Stopped":
         yield skipped("job", "it was stopped; the same fedward run goes on from there")
     elif result.state == "Running" and not is_in_use(Folder(out)):
         said = "nobody works on it: fedward run was killed; the same command goes on from there"
-        yield Finding("job", Level.WRONG, said, then=f"fedward logs {out}")
+        yield Finding("job", Level.WRONG, said, then=logs)
     for each in result.problems:
         where = f"round {each.round}: " if each.round else ""
         times = f" ({each.count} times)" if each.count > 1 else ""
-        then = f"fedward logs {out} --site {each.site}" if each.site else f"fedward logs {out}"
+        then = f"{logs} --site {each.site}" if each.site else logs
         yield warning(f"site {each.site}" if each.site else "job", each.reason, f"{where}{each.detail}{times}", then)

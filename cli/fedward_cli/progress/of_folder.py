@@ -19,6 +19,8 @@ from fedward_cli.results import (
     read_rounds,
 )
 
+SUSPENDED = "it was suspended when fedward report fetched it; at the hub it may have gone on since"
+
 _PAUSE_S = 1.0
 """Between two looks: nothing tells another process that a file was written."""
 
@@ -113,4 +115,6 @@ def _of(site: str, records: Sequence[RoundRecord], metric: str) -> float | None:
 def _message(result: Result, *, is_left: bool) -> str:
     if result.failure is not None:
         return f"{result.failure.reason} {result.failure.detail}".strip()
+    if result.fetched and result.state == "Stopped":
+        return SUSPENDED
     return "nobody works on it; the same fedward run goes on from there" if is_left or result.state == "Stopped" else ""

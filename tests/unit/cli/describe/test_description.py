@@ -201,3 +201,18 @@ def test_a_local_run_is_described_from_its_folder(tmp_path):
 def test_a_run_that_has_written_no_result_yet_is_bad_input(tmp_path):
     with pytest.raises(InputError, match=f"{tmp_path}: the run has written no result yet; its logs are in"):
         describe(tmp_path, None, NOW, Kubectl())
+
+
+def test_what_was_fetched_of_a_suspended_job_leads_back_to_the_hub(tmp_path):
+    missing = Problem(reason="RoundClosed", detail="the round closed without it", site="west", round=1)
+    said = {"name": "brain", "namespace": "research", "started_at": STARTED, "rounds_planned": 6, "fetched": True}
+    write_record(tmp_path / RESULT, Result.model_validate({"state": "Stopped", "problems": (missing,), **said}))
+
+    description = describe(tmp_path, None, NOW, Kubectl())
+
+    suspended, closed = description.findings
+    assert "suspended when fedward report fetched it" in suspended.said
+    assert suspended.said == description.progress.message
+    assert closed.then == "fedward logs brain -n research --site west"
+    assert "logs" not in description.details
+    assert not any("goes on from there" in line for line in text_of(description))
