@@ -24,8 +24,8 @@ from fedward_cli.cluster.printable import printable
 from fedward_operator.checks.lifetime import span
 from fedward_operator.policy.conditions import find, holds, read_time, show_time
 from fedward_operator.policy.joining.naming import SIGNER, speaker
+from fedward_operator.policy.quorum import TAKES_PART
 
-_ATTENDS = ("Attending", "Training", "Submitted")
 _REQUESTS = "certificatesigningrequests.certificates.k8s.io"
 
 
@@ -122,7 +122,7 @@ def look(namespace: str | None = None, run: Kubectl = kubectl) -> Federation:
     at_work: dict[str, list[str]] = defaultdict(list)
     for job in jobs:
         for part in (job.get("status") or {}).get("sites") or ():
-            if part["state"] in _ATTENDS:
+            if part["state"] in TAKES_PART:
                 at_work[part["name"]].append(f"{job['metadata']['namespace']}/{job['metadata']['name']}")
     sites = [
         _site(printable(each), requests, at_work)

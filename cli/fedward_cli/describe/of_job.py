@@ -16,13 +16,14 @@ from fedward_cli.describe import next_step
 from fedward_cli.describe.description import Description, dated
 from fedward_cli.describe.happened import happenings
 from fedward_cli.progress.of_cluster import read
-from fedward_cli.progress.state import ATTENDS, Progress
+from fedward_cli.progress.state import Progress
 from fedward_operator.checks.finding import Finding, Level, warning, wrong
 from fedward_operator.checks.lifetime import span
 from fedward_operator.policy import naming
 from fedward_operator.policy.conditions import find, holds, read_time
+from fedward_operator.policy.quorum import TAKES_PART
 
-_FINE = frozenset({"Pending", "Waiting", "Starting", "Suspended", "Completed", *ATTENDS})
+_FINE = frozenset({"Pending", "Waiting", "Starting", "Suspended", "Completed", *TAKES_PART})
 """A site's states that are no trouble by themselves; a reason beside them says what they wait for."""
 
 

@@ -9,9 +9,6 @@ from typing import Any, Literal
 
 from fedward_operator.policy.conditions import show_time
 
-ATTENDS = frozenset({"Attending", "Training", "Submitted"})
-"""States of a site that takes part; between them it moves several times a round, which is no news."""
-
 
 @dataclass(frozen=True, slots=True)
 class SiteProgress:

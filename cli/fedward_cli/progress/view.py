@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fedward_cli.local.wording import show_seconds
-from fedward_cli.progress.state import ATTENDS, Progress, SiteProgress
+from fedward_cli.progress.state import Progress, SiteProgress
 from fedward_cli.progress.track import Track
+from fedward_operator.policy.quorum import TAKES_PART
 
 _STYLES = {"Failed": "red", "Lost": "red", "Refused": "red", "Offline": "yellow", "Submitted": "green"}
 
@@ -52,7 +53,7 @@ class Lines:
         for site in progress.sites:
             before = self._sites.get(site.name)
             self._sites[site.name] = site
-            is_plain = before is None and site.state in ATTENDS
+            is_plain = before is None and site.state in TAKES_PART
             if is_plain or progress.outcome == "Completed":
                 continue
             if before is None or _standing(before) != _standing(site):
@@ -134,7 +135,7 @@ def _heading(progress: Progress, track: Track, now: datetime) -> Iterator[Render
     yield heading
     if progress.value is not None:
         yield Text(f"{progress.metric} {progress.value:.3f} {track.sparkline()}")
-    if progress.message and progress.state not in ATTENDS:
+    if progress.message and progress.state not in TAKES_PART:
         yield Text(progress.message)
 
 
@@ -152,7 +153,7 @@ def sites_table(progress: Progress) -> Table:
 
 def summary(progress: Progress) -> str:
     """Say in a line how a job goes."""
-    there = sum(site.state in (*ATTENDS, "Completed", "Finished") for site in progress.sites)
+    there = sum(site.state in (*TAKES_PART, "Completed", "Finished") for site in progress.sites)
     parts = [
         f"round {progress.round}/{progress.rounds}",
         f"sites {there}/{len(progress.sites)}" if progress.sites else "",
@@ -160,7 +161,7 @@ def summary(progress: Progress) -> str:
     ]
     line = f"{progress.name}: {progress.state}, {', '.join(part for part in parts if part)}"
     # What a state that goes well says besides is the round again.
-    is_news = progress.message and progress.state not in (*ATTENDS, "Aggregating", "Evaluating")
+    is_news = progress.message and progress.state not in (*TAKES_PART, "Aggregating", "Evaluating")
     return f"{line}: {progress.message}" if is_news else line
 
 
@@ -171,4 +172,5 @@ def site_line(site: SiteProgress) -> str:
 
 
 def _standing(site: SiteProgress) -> tuple[str, str]:
-    return "Attending" if site.state in ATTENDS else site.state, site.reason
+    # Between these states it moves several times a round, which is no news.
+    return "Attending" if site.state in TAKES_PART else site.state, site.reason
