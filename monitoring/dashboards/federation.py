@@ -70,7 +70,11 @@ _PROBLEMS = Row(
         ),
         figure(
             Frame("GPUs offered", "GPUs that the connected hospitals' policies offer.", "none", 3, 4),
-            Query("sum(max by (site) (fedward_operator_site_gpus))"),
+            # The hub remembers what a hospital offered that is away.
+            Query(
+                "sum(max by (site) (fedward_operator_site_gpus)"
+                " * on (site) max by (site) (fedward_operator_site_connected))"
+            ),
         ),
         figure(
             Frame("Authority ends in", "The certificate under which every other one stands.", "s", 3, 4),

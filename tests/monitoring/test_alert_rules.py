@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,10 @@ import yaml
 from monitoring.alerts import hub, site
 from monitoring.alerts.alert import Alert, newly, rule_file
 from tests.monitoring.alert_cases import FAULT_MINUTE, HUB_CASES, NEAR_MISSES, SITE_CASES, Case
+from tests.monitoring.promtool import needs_promtool, promtool
 
 ALERTS = {alert.name: alert for alert in (*hub.ALERTS, *site.ALERTS)}
-PROMTOOL = shutil.which("promtool")
 CASES = (*HUB_CASES, *SITE_CASES)
-
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed: scripts/prepare_monitoring.sh")
-
-
-def promtool(*arguments: str | Path) -> None:
-    assert PROMTOOL is not None
-    done = subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def rules(folder: Path) -> str:
