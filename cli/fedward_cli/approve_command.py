@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, kubectl, within
-from fedward_cli.cluster.printable import printable
 from fedward_operator.api.site_job import SiteJobSpec
+from fedward_operator.checks.printable import printable
 from fedward_operator.policy.admission.approval import approval_digest
 from fedward_operator.policy.naming import APPROVED
 

@@ -20,8 +20,8 @@ from fedward_cli.cluster.kubectl import (
     listed,
     within,
 )
-from fedward_cli.cluster.printable import printable
 from fedward_operator.checks.lifetime import span
+from fedward_operator.checks.printable import printable
 from fedward_operator.policy.conditions import find, holds, read_time, show_time
 from fedward_operator.policy.joining.naming import SIGNER, speaker
 from fedward_operator.policy.quorum import TAKES_PART

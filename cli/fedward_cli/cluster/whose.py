@@ -14,7 +14,7 @@ from fedward_cli.cluster.kubectl import (
     listed,
     within,
 )
-from fedward_cli.cluster.printable import printable
+from fedward_operator.checks.printable import printable
 from fedward_operator.policy import naming
 
 JOBS, PARTS = "federatedjobs.fedward.io", "sitejobs.fedward.io"

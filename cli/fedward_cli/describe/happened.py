@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from fedward_cli.cluster.doctor_events import in_order, when
 from fedward_cli.cluster.kubectl import Object
-from fedward_cli.cluster.printable import printable
 from fedward_cli.describe.description import Happening
+from fedward_operator.checks.printable import printable
 from fedward_operator.policy.conditions import read_time
 
 _MOST = 10

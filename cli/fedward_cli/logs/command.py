@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, kubectl, streamed
-from fedward_cli.cluster.printable import printable
 from fedward_cli.cluster.whose import AtHub, find_job
 from fedward_cli.logs import of_cluster, of_folder
 from fedward_cli.problems import InputError, Problem
 from fedward_cli.progress.of_cluster import Stream
+from fedward_operator.checks.printable import printable
 
 _TIME = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}

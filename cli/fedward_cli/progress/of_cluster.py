@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError, KindUnknownError, Object, streamed, within
-from fedward_cli.cluster.printable import printable
 from fedward_cli.cluster.whose import JOBS, absent
 from fedward_cli.progress.state import Progress, SiteProgress
+from fedward_operator.checks.printable import printable
 from fedward_operator.policy.conditions import find, holds, read_time
 
 Stream = Callable[[Sequence[str]], AbstractContextManager[Iterator[str]]]

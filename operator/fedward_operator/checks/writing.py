@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
 from fedward_operator.checks.finding import Finding, Level
+from fedward_operator.checks.printable import printable
 
 _WIDTH = 80
 _INDENT = " " * 9
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PAGE = "docs/troubleshooting.md"
 
 
@@ -41,5 +40,5 @@ def is_healthy(findings: Sequence[Finding]) -> bool:
 
 def _wrapped(head: str, text: str) -> list[str]:
     # Kubernetes' own messages come with line breaks of their own, and a site's may come with anything.
-    words = " ".join(_CONTROLS.sub(" ", text).split())
+    words = " ".join(printable(text).split())
     return textwrap.wrap(words, _WIDTH, initial_indent=head, subsequent_indent=_INDENT, break_on_hyphens=False)

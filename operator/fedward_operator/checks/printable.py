@@ -1,4 +1,4 @@
-"""What others wrote into the cluster, fit for a terminal: a hospital's words must not move a researcher's cursor."""
+"""What others wrote, fit for a terminal: a hospital's words must not move a researcher's cursor."""
 
 from __future__ import annotations
 
