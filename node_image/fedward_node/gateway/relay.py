@@ -16,6 +16,7 @@ from fedward_node.gateway.plans import Plans
 from fedward_node.gateway.records import Records
 from fedward_node.gateway.site_rounds import SiteRounds
 from fedward_node.gateway.upstream import Upstream
+from fedward_protocol import refusals
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
@@ -131,7 +132,7 @@ class Attendance:
                 self.is_finished = True
                 self._rounds.superseded(self._order)
             case "abort":
-                self._rounds.ended(self._order, message.abort.reason)
+                self._rounds.ended(self._order, refusals.from_message(message.abort).reason.value)
             case _:
                 pass
 

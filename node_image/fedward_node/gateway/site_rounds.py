@@ -16,17 +16,17 @@ from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
 
 MOST_STAGES = 16
-"""Of one round; a trainer that reports stages without end fills nobody's disk."""
+"""Of one round, and tries as many; a trainer that reports or tries without end fills nobody's disk."""
 MOST_ROUNDS = 64
-"""Open at a time, one for each job; of more, the oldest is forgotten."""
+"""Known at a time, the last of each job; of more, the oldest is forgotten."""
 
 _STAGES = ("fetch", "evaluate", "train")
 """What a trainer reports and only its reports tell of; the rest the gateway does, or sees, itself."""
 
 
 @dataclass
-class _Open:
-    """A round that a site was asked to train in, and what its trainer is doing."""
+class _Known:
+    """The last round that a site was asked to train in, and what its trainer is doing."""
 
     trace: RoundTrace
     began_at: float
@@ -38,6 +38,10 @@ class _Open:
     """Whether the whole update has left."""
     tries: int = 0
     """Of bringing it out, that go on now."""
+    tried: int = 0
+    """How often that was begun, and the round itself begun again."""
+    is_over: bool = False
+    """Whether it is over for this site; kept until the hub's next, so that a trainer's word opens it no second time."""
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Submitting:
     began_at: float
     nbytes: int
     error: str | None = None
+    is_traced: bool = field(default=True, init=False)
     is_out: bool = field(default=False, init=False)
     """Whether the whole update has left."""
     is_over: bool = field(default=False, init=False)
@@ -57,11 +62,11 @@ class Submitting:
         if reply.WhichOneof("body") == "receipt":
             self.is_over = True
         else:
-            self.error = reply.refusal.reason or Reason.MALFORMED.value
+            self.error = refusals.from_message(reply.refusal).reason.value
 
 
 class SiteRounds:
-    """The open round of each job, and the spans of what was done in it.
+    """The last round of each job, and the spans of what was done in it.
 
     Args:
         sink: takes the spans; None where nobody traces, and then nothing is kept.
@@ -71,19 +76,23 @@ class SiteRounds:
     def __init__(self, sink: Sink | None, now: Callable[[], float]) -> None:
         self._sink = sink
         self._now = now
-        self._rounds: dict[str, _Open] = {}
+        self._rounds: dict[str, _Known] = {}
 
     def instructed(self, order: WorkOrder, train: pb.Train) -> None:
         """Take it that the hub asks for a round; the same may be asked again after a reconnection."""
         known = self._rounds.get(order.job.uid)
-        if known is not None and known.trace == _trace(order, train.round):
+        same = known if known is not None and known.trace == _trace(order, train.round) else None
+        if same is not None and (not same.is_over or same.tried >= MOST_STAGES):
             return
         self.superseded(order)
-        self._opened(order, train.round).model_nbytes = train.model.nbytes
+        opened = self._opened(order, train.round)
+        opened.model_nbytes = train.model.nbytes
+        if same is not None:  # the trainer had given it up
+            opened.stages, opened.tried = same.stages, same.tried + 1
 
     def progressed(self, order: WorkOrder, progress: pb.Progress) -> None:
         """Take it that the trainer is in a stage of the open round; what it says of any other is left out."""
-        known = self._rounds.get(order.job.uid)
+        known = self._open(order)
         if known is None or known.trace.round != progress.round or known.stage == progress.stage:
             return
         self._end_stage(known, order.site)
@@ -92,39 +101,48 @@ class SiteRounds:
 
     def superseded(self, order: WorkOrder) -> None:
         """Take it that the hub has gone on from the open round: with the site's update, if that has left."""
-        known = self._rounds.get(order.job.uid)
+        known = self._open(order)
         if known is None or (known.is_out and known.tries):
             return  # the try that brought the update out ends with the hub's receipt, a moment later
         self.ended(order, None if known.is_out else "Superseded")
 
     def ended(self, order: WorkOrder, error: str | None = None) -> None:
         """Take it that the open round, if there is one, is over for this site."""
-        known = self._rounds.pop(order.job.uid, None)
+        known = self._open(order)
         if known is not None:
             self._end(known, order.site, error)
 
     def filtered(self, order: WorkOrder, number: int, tried: Submitting, seconds: float) -> None:
         """Take it that an update has just been filtered, and is to be sent now."""
         tried.began_at = self._now()
-        span = _trace(order, number).stage(order.site, "filter", tried.began_at - seconds, tried.began_at, {})
-        self._tell(span)
+        if tried.is_traced:
+            trace = _trace(order, number)
+            self._tell(trace.stage(order.site, "filter", tried.began_at - seconds, tried.began_at, {}))
 
     def let_out(self, order: WorkOrder, number: int, tried: Submitting) -> None:
         """Take it that the whole update is on its way."""
         tried.is_out = True
-        known = self._rounds.get(order.job.uid)
+        known = self._open(order)
         if known is not None and known.trace == _trace(order, number):
             known.is_out = True
 
     @contextmanager
     def submitting(self, order: WorkOrder, header: pb.UpdateHeader) -> Iterator[Submitting]:
-        """Time one try to bring an update out; the round is over for the site once the hub has given its receipt."""
+        """Time one try to bring an update out; the round is over for the site once the hub has given its receipt.
+
+        Where a round is known, an update for any other is left out, and so is one for a round that is over.
+        """
         trace, tried = _trace(order, header.round), Submitting(self._now(), header.nbytes)
         known = self._rounds.get(order.job.uid)
-        if known is None or known.trace != trace:
+        if known is None:
             known = self._opened(order, header.round)  # a gateway that was restarted has not heard the instruction
+        if known.is_over or known.trace != trace:
+            tried.is_traced = False
+            yield tried
+            return
         self._end_stage(known, order.site)
-        known.tries += 1
+        tried.is_traced = known.tried < MOST_STAGES
+        known.tries, known.tried = known.tries + 1, known.tried + 1
         try:
             yield tried
         except asyncio.CancelledError:
@@ -137,26 +155,32 @@ class SiteRounds:
             raise
         finally:
             known.tries -= 1
-            sent: dict[str, Value] = {"fedward.nbytes": tried.nbytes}
-            self._tell(trace.stage(order.site, "submit", tried.began_at, self._now(), sent, tried.error))
-            if tried.is_over:
+            ends = tried.is_over and not known.is_over
+            if tried.is_traced or ends:
+                sent: dict[str, Value] = {"fedward.nbytes": tried.nbytes}
+                self._tell(trace.stage(order.site, "submit", tried.began_at, self._now(), sent, tried.error))
+            if ends:
                 self._end(known, order.site, None)
-                if self._rounds.get(order.job.uid) is known:
-                    del self._rounds[order.job.uid]
 
-    def _opened(self, order: WorkOrder, number: int) -> _Open:
-        opened = _Open(_trace(order, number), self._now())
+    def _open(self, order: WorkOrder) -> _Known | None:
+        known = self._rounds.get(order.job.uid)
+        return known if known is not None and not known.is_over else None
+
+    def _opened(self, order: WorkOrder, number: int) -> _Known:
+        opened = _Known(_trace(order, number), self._now())
         if self._sink is not None:
+            self._rounds.pop(order.job.uid, None)
             self._rounds[order.job.uid] = opened
             if len(self._rounds) > MOST_ROUNDS:
                 del self._rounds[next(iter(self._rounds))]
         return opened
 
-    def _end(self, known: _Open, site: str, error: str | None) -> None:
+    def _end(self, known: _Known, site: str, error: str | None) -> None:
+        known.is_over = True
         self._end_stage(known, site)
         self._tell(known.trace.at_site(site, known.began_at, self._now(), error))
 
-    def _end_stage(self, known: _Open, site: str) -> None:
+    def _end_stage(self, known: _Known, site: str) -> None:
         if known.stage:
             fetched: dict[str, Value] = {"fedward.nbytes": known.model_nbytes} if known.stage == "fetch" else {}
             self._tell(known.trace.stage(site, known.stage, known.stage_at, self._now(), fetched))

@@ -161,6 +161,72 @@ def test_a_trainer_that_reports_without_end_makes_no_more_than_so_many_spans(des
     assert len(desk.spans) == MOST_STAGES + 2
 
 
+REFUSED = pb.UpdateReply(refusal=pb.Refusal(reason="WrongRound"))
+
+
+def test_updates_for_other_rounds_than_the_hubs_leave_no_span_and_do_not_disturb_the_one_that_is_open(desk):
+    desk.train(7)
+    desk.stage("train", 7)
+    for number in range(8, 1000):
+        desk.submit(number, REFUSED)
+    desk.submit(7)
+    assert [name for name, *_ in desk.told()] == ["train", "submit", "site-round"]
+    assert {span.attributes["fedward.round"] for span in desk.spans} == {7}
+
+
+def test_a_trainer_that_tries_without_end_makes_no_more_than_so_many_spans_and_the_last_try_is_among_them(desk):
+    desk.train(1)
+    for _ in range(1000):
+        with desk.rounds.submitting(desk.order, pb.UpdateHeader(round=1)) as tried:
+            desk.rounds.filtered(desk.order, 1, tried, 0)
+            tried.answered(REFUSED)
+    desk.submit()
+    assert [name for name, *_ in desk.told()] == ["filter", "submit"] * MOST_STAGES + ["submit", "site-round"]
+    assert desk.spans[-2].error is None
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_round_that_is_over_is_not_opened_again_by_a_trainer(desk, number):
+    desk.train(1)
+    desk.submit()
+    for _ in range(1000):
+        desk.submit(number)
+    assert [name for name, *_ in desk.told()] == ["submit", "site-round"]
+    desk.train(2)
+    desk.submit(2)
+    assert [name for name, *_ in desk.told()][2:] == ["submit", "site-round"]
+
+
+def test_a_round_that_was_given_up_and_is_asked_for_again_is_told_again_but_not_without_end(desk):
+    desk.train(1)
+    desk.rounds.ended(desk.order, "TrainingFailed")
+    desk.train(1)
+    desk.submit()
+    told = [("site-round", "TrainingFailed"), ("submit", None), ("site-round", None)]
+    assert [(name, error) for name, _, _, error in desk.told()] == told
+    for _ in range(1000):
+        desk.train(1)
+        desk.rounds.ended(desk.order, "TrainingFailed")
+    assert len(desk.spans) < len(told) + MOST_STAGES
+
+
+def test_words_of_the_hubs_that_are_no_reason_stay_out_of_the_hospitals_traces(desk):
+    desk.train(1)
+    desk.submit(reply=pb.UpdateReply(refusal=pb.Refusal(reason="<b>come to hub.example</b>")))
+    assert desk.spans[-1].error == "Malformed"
+
+
+async def test_nor_do_they_when_it_ends_the_job(site, hub):
+    told = []
+    call = await site.say_hello()
+    site.gateway._desk.rounds._sink = told.append
+    hub.say(pb.HubMessage(train=pb.Train(round=1)))
+    hub.say(pb.HubMessage(abort=pb.Refusal(reason="<b>come to hub.example</b>")))
+    assert [(await call.read()).WhichOneof("body") for _ in range(2)] == ["train", "abort"]
+    assert [(span.name, span.error) for span in told] == [("site-round", "Malformed")]
+    call.cancel()
+
+
 def test_jobs_without_end_are_not_all_kept(desk):
     for number in range(10 * MOST_ROUNDS):
         desk.order = desk.order.model_copy(update={"job": JobIdentity(name="j", namespace="n", uid=f"job-{number:08}")})
