@@ -21,9 +21,8 @@ class Historian:
         """Take the next event; most add nothing, a model tells the whole round that it was made of."""
         match event:
             case events.AttemptStarted(at=at):
-                self._opened_at = at
                 if self._closed is None:
-                    self._arrivals = {}
+                    self._opened_at, self._arrivals = at, {}
             case events.TrainingStarted(at=at):
                 self._opened_at = at
             case events.UpdateArrived():

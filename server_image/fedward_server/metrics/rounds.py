@@ -51,7 +51,7 @@ class RoundCounts:
     def _take_round(self, before: JobState, closed: events.RoundClosed, made: events.ModelMade) -> None:
         updates = [before.arrivals[site] for site in closed.counted]
         for update in updates:
-            for stage, seconds in stages_of(update).items():
+            for stage, seconds in stages_of(update, before.opened_at).items():
                 self._stages.labels(stage).observe(seconds)
         times = [update.at for update in updates]
         self._stages.labels("wait").observe(max(times) - min(times))

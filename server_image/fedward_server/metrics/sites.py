@@ -125,7 +125,7 @@ def _add_standing(found: Families, name: str, part: Part | None, state: JobState
 
 def _add_part(found: Families, name: str, part: Part) -> None:
     found.add("site_train_loss", part.update.report.train_loss, name)
-    for stage, seconds in stages_of(part.update).items():
+    for stage, seconds in stages_of(part.update, part.opened_at).items():
         found.add("site_stage_seconds", seconds, name, stage)
     release = part.update.release
     if release is not None and release.epsilon > 0 and math.isfinite(release.spent_epsilon):

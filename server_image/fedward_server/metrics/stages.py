@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from fedward_server.events import UpdateArrived
 
 SITE_STAGES = ("fetch", "evaluate", "train", "filter", "submit")
 
 
-def stages_of(update: UpdateArrived) -> dict[str, float]:
-    """Give the seconds of each stage that the site went through.
+def stages_of(update: UpdateArrived, opened_at: float) -> dict[str, float]:
+    """Give the seconds of each stage that the site went through in a round that was opened at `opened_at`.
 
-    Most are the site's own word: what cannot be a duration is left out, as one NaN would spoil a sum for good.
+    Most are the site's own word: what is no duration, or longer than the round was open when the update had arrived, is
+    left out, as one such would spoil a sum for good.
     """
     report, release = update.report, update.release
     said = (
@@ -23,4 +22,4 @@ def stages_of(update: UpdateArrived) -> dict[str, float]:
         update.submit_seconds,
     )
     took = zip(SITE_STAGES, said, strict=True)
-    return {stage: seconds for stage, seconds in took if math.isfinite(seconds) and seconds > 0}
+    return {stage: seconds for stage, seconds in took if 0 < seconds <= update.at - opened_at}

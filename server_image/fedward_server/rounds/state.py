@@ -30,6 +30,8 @@ class Part:
 
     update: events.UpdateArrived
     share: float
+    opened_at: float
+    """When the round was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +190,13 @@ def _dismiss(state: JobState, name: str) -> JobState:
 def _start_attempt(state: JobState, event: events.AttemptStarted) -> JobState:
     """Take the job up again where its last model left it; what sites had failed at gets another chance.
 
-    A round that was closed stays closed: its updates were chosen, and the result must be the one they make.
+    A round that was closed stays closed, and opened when it was: its updates were chosen, and the result must be the
+    one they make.
     """
     sites = {name: replace(site, failure=None) for name, site in state.sites.items()}
     started_at = state.started_at if state.attempt else event.at
-    state = replace(state, attempt=event.attempt, sites=sites, failure=None, opened_at=event.at, started_at=started_at)
+    opened_at = event.at if state.closed is None else state.opened_at
+    state = replace(state, attempt=event.attempt, sites=sites, failure=None, opened_at=opened_at, started_at=started_at)
     if state.phase is Phase.COMPLETED:
         return state
     if state.closed is not None:
@@ -233,7 +237,7 @@ def _take_model(state: JobState, event: events.ModelMade) -> JobState:
     if state.best_score is None:
         state = replace(state, best=event.model)
     counted = state.closed.counted if state.closed is not None else ()
-    parts = {name: Part(state.arrivals[name], event.shares.get(name, 0.0)) for name in counted}
+    parts = {name: Part(state.arrivals[name], event.shares.get(name, 0.0), state.opened_at) for name in counted}
     sites = {name: replace(site, part=parts.get(name, site.part)) for name, site in state.sites.items()}
     last = event.model.round == state.plan.rounds.count
     return replace(

@@ -26,7 +26,7 @@ def plan_of(sites, rounds=3):
 
 
 class JobSoFar:
-    """Takes events as the aggregator's job does; the time goes on by a second with each."""
+    """Takes events as the aggregator's job does; the time goes on by a second with each, and a minute for training."""
 
     def __init__(self, sites=("east", "north"), rounds=3):
         self.plan, self.now, self.history = plan_of(sites, rounds), 1_000.0, []
@@ -58,6 +58,7 @@ class JobSoFar:
 
     def submit(self, site, metrics=None, release=None, submit_seconds=4.0, **report):
         said = {"train_loss": 0.5, "fetch_seconds": 1.0, "evaluate_seconds": 2.0, "train_seconds": 30.0, "steps": 7}
+        self.now += 0 if self.state.arrivals else 60
         means = {name: events.Mean(sum=total, count=count) for name, (total, count) in (metrics or {}).items()}
         self.happen(
             events.UpdateArrived,

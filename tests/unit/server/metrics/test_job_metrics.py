@@ -75,8 +75,8 @@ def test_rounds_and_their_stages_are_timed():
     assert job.sample("stage_duration_seconds_count", stage="filter") == 0
 
 
-@pytest.mark.parametrize("rubbish", [float("nan"), float("inf"), -1.0])
-def test_a_duration_that_is_none_does_not_spoil_the_sum(rubbish):
+@pytest.mark.parametrize("rubbish", [float("nan"), float("inf"), -1.0, 1e308, 62.0])
+def test_a_duration_that_cannot_be_does_not_spoil_the_sum(rubbish):
     job = JobSoFar().start()
     job.submit("east", train_seconds=rubbish)
     job.submit("north", train_seconds=30.0)
@@ -108,4 +108,5 @@ def test_an_attempts_restart_counts_a_closed_round_once():
     job.happen(events.AttemptStarted, attempt=2, plan=job.plan.digest())
     job.happen(events.ModelMade, model=job.model(1), seconds=0.5, shares={"east": 1.0})
     assert job.sample("stage_duration_seconds_count", stage="train") == 1
+    assert job.sample("site_stage_seconds", site="east", stage="train") == 30
     assert job.sample("updates_total", site="east") == 1
