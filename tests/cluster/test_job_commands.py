@@ -256,7 +256,7 @@ def test_a_missing_right_is_named_with_who_can_give_it(hub_of, command):
     assert "docs/hub-admin.md#researchers" in done.stderr
 
 
-def test_a_report_needs_the_right_to_make_pods_and_makes_one_that_the_restricted_standard_admits(hub_of):
+def test_a_report_needs_the_right_to_make_pods_and_makes_one_that_the_restricted_standard_admits(hub_of, tmp_path):
     restricted = "pod-security.kubernetes.io/enforce=restricted"
     hub_of.kubectl("label", "namespace", hub_of.namespace, restricted)
     hub_of.make("brain", ended("Completed", "Completed"))
@@ -264,7 +264,7 @@ def test_a_report_needs_the_right_to_make_pods_and_makes_one_that_the_restricted
     found = AtHub(job)
     hub_of.kubectl("apply", "-f", "-", document=aggregators_pod(hub_of.namespace))
 
-    refused = hub_of.fedward("report", "brain", "-n", hub_of.namespace)
+    refused = hub_of.fedward("report", "brain", "-n", hub_of.namespace, "--out", str(tmp_path))
     assert (refused.returncode, "the right to create pods in the namespace" in refused.stderr) == (2, True)
     made = reader_pod(found, "registry.example.org/fedward-aggregator:1", ("pull",))
     created = json.loads(hub_of.kubectl("create", "-o", "json", "-f", "-", document=made))
