@@ -23,7 +23,7 @@ from fedward_node.gateway.upstream import Upstreams
 from fedward_protocol import logs, refusals
 from fedward_protocol.plan import JobIdentity
 from fedward_protocol.reasons import Reason, RefusedError, describe
-from fedward_protocol.repeats import Repeats
+from fedward_protocol.repeats import RepeatsByJob
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.work_order import WorkOrder
 
@@ -63,7 +63,7 @@ class Gateway:
         self._upstreams = upstreams
         self._desk = desk
         self._clock = clock
-        self._outage = Repeats()
+        self._outages = RepeatsByJob()
         self._transfers: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(TRANSFERS))
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -104,7 +104,7 @@ class Gateway:
             desk = self._desk
             attendance = Attendance(order, self._plans, desk.records, desk.metrics, desk.rounds, self._clock)
             async with self._upstreams.to(order) as upstream:
-                self._outage.over()
+                self._outages.of(order.job.uid).over()
                 try:
                     async with asyncio.timeout(self._orders.seconds_left(order)):
                         await attendance.relay(context, upstream)
@@ -173,6 +173,8 @@ class Gateway:
     def _note(self, job: JobIdentity | None, refused: RefusedError) -> None:
         self._desk.metrics.refused(job, refused.reason)
         # Trainers repeat what an outage cuts off, for as long as it lasts.
-        if refused.reason is not Reason.HUB_UNREACHABLE or self._outage.is_news(f"{job} {refused}"):
-            words = str(refused) if refused.reason in _OWN_WORDS else describe(refused.reason)
-            _log.warning("refused: %s", words, extra={"reason": refused.reason.value})
+        is_outage = refused.reason is Reason.HUB_UNREACHABLE
+        if job is not None and is_outage and not self._outages.of(job.uid).is_news(str(refused)):
+            return
+        words = str(refused) if refused.reason in _OWN_WORDS else describe(refused.reason)
+        _log.warning("refused: %s", words, extra={"reason": refused.reason.value})

@@ -19,7 +19,7 @@ from fedward_protocol import tls
 from fedward_protocol.certificate import Certificate
 from fedward_protocol.proxy import Proxy, ProxyError, proxy_to
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_protocol.repeats import Repeats
+from fedward_protocol.repeats import RepeatsByJob
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_protocol.wire.federation_pb2_grpc import FederationStub
 from fedward_protocol.work_order import WorkOrder
@@ -76,7 +76,7 @@ class Upstreams:
     def __init__(self, certificate: Callable[[], Certificate], now: Callable[[], datetime]) -> None:
         self._certificate = certificate
         self._now = now
-        self._connecting = Repeats()
+        self._connecting = RepeatsByJob()
         self._open: dict[tuple[str, str], _Open] = {}
 
     @asynccontextmanager
@@ -90,7 +90,7 @@ class Upstreams:
         used = self._open.get(key)
         if used is None or used.certificate is not certificate:
             used = self._open[key] = _opened(*key, certificate)
-            if self._connecting.is_news(f"{key}{used.way}"):
+            if self._connecting.of(order.job.uid).is_news(f"{key}{used.way}"):
                 _log.info("connecting to %s at %s%s", order.aggregator_name, order.aggregator, used.way)
         used.users += 1
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import grpc
 import pytest
 
 from fedward_protocol import refusals
+from fedward_protocol.plan import JobIdentity
 from fedward_protocol.reasons import Reason
 from fedward_protocol.wire import federation_pb2 as pb
 
@@ -142,6 +144,21 @@ async def test_an_outage_is_logged_ever_more_seldom_and_the_next_one_anew(site, 
     await hub.hear("hello")
     await hub.stop()
     assert await tries(1) == 1
+
+
+async def test_an_outage_that_two_jobs_meet_in_turn_is_logged_as_seldom_for_each(site, hub, caplog):
+    async def hello():
+        yield site.hello()
+
+    await hub.stop()
+    other = JobIdentity(name="lung", namespace="imaging", uid="uid-00000002")
+    caplog.set_level(logging.INFO, "fedward_node.gateway.upstream")
+    for _ in range(9):
+        for job in (site.plan.job, other):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await site.stub().Attend(hello(), metadata=site.metadata(job=job)).read()
+    lines = [record.message.split()[0] for record in caplog.records if record.name.startswith("fedward_node.gateway")]
+    assert (lines.count("refused:"), lines.count("connecting")) == (2 * 4, 2 * 4)
 
 
 async def test_several_trainers_attend_at_once(site, hub):
