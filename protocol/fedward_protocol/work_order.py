@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from fedward_protocol.plan import Filter, Frozen, JobIdentity, Name
 from fedward_protocol.reasons import Reason, RefusedError
@@ -24,6 +24,8 @@ MAX_ENVELOPE = 4096
 # Signed along with the order, so that a signature made by this key for another purpose can never pass as one.
 _PURPOSE = b"fedward work order 1\n"
 
+Federation = Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,253}$")]
+Attempt = Annotated[int, Field(ge=1)]
 
 Export = Literal["casesPerSecond", "gpuUtilisation"]
 """A number on a trainer's progress that a hospital may let the hub see, and by default does not."""
@@ -36,13 +38,24 @@ class Budget(Frozen):
     delta: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+class Bearer(Frozen):
+    """Whom an order is made out for: all that a trainer needs of its own, so it can read later versions' orders."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    federation: Federation
+    job: JobIdentity
+    attempt: Attempt
+    site: Name
+
+
 class WorkOrder(Frozen):
     """One trainer's permission: this plan, this attempt, at this site, on this dataset, towards this aggregator."""
 
     order_id: Annotated[str, Field(min_length=1, max_length=64)]
-    federation: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,253}$")]
+    federation: Federation
     job: JobIdentity
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Attempt
     site: Name
     dataset: Name
     plan_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -107,15 +120,17 @@ def verify(envelope: bytes, key: Ed25519PublicKey, now: datetime, site: str) -> 
     return order
 
 
-def read(envelope: bytes) -> WorkOrder:
-    """Return what an envelope says without believing it: for the trainer, which holds its own order and no key.
+def read(envelope: bytes) -> Bearer:
+    """Return whom an envelope is for, without believing it: for the trainer, which holds its own order and no key.
+
+    Whatever else the order says is passed over: the gateway reads that, whose version is the operator's.
 
     Raises:
         RefusedError: WORK_ORDER_MALFORMED.
     """
     text, _ = _open_envelope(envelope)
     try:
-        return WorkOrder.model_validate_json(text)
+        return Bearer.model_validate_json(text)
     except ValidationError as error:
         _refuse_as_malformed(error)
 

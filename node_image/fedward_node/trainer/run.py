@@ -93,7 +93,7 @@ async def take_part(
 
 async def _take_part(
     assignment: Assignment,
-    order: work_order.WorkOrder,
+    order: work_order.Bearer,
     algorithm: Algorithm,
     pace: Pace,
     way: Way,

@@ -220,7 +220,11 @@ class SitePolicySpec(Resource):
     ) = None
     privacy: Annotated[PrivacyFloor, Field(description="What may leave")] = PrivacyFloor()
     export: Annotated[
-        ExportedNumbers, Field(description="What the hub may see of how fast training goes; nothing where left out")
+        ExportedNumbers,
+        Field(
+            description="What the hub may see of how fast training goes; nothing where left out. Trainers that run are "
+            "started anew when it changes; trainer images from before this field was there run only where it names none"
+        ),
     ] = ExportedNumbers()
 
     @model_validator(mode="after")

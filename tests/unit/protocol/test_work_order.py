@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from fedward_protocol.plan import Exclude, GaussianNoise, JobIdentity, Percentile
 from fedward_protocol.reasons import Reason, RefusedError
-from fedward_protocol.work_order import MAX_ENVELOPE, Budget, WorkOrder, sign, verify
+from fedward_protocol.work_order import MAX_ENVELOPE, Bearer, Budget, WorkOrder, read, sign, verify
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
@@ -69,6 +69,17 @@ def test_what_is_exported_is_read_back_and_nothing_is_said_of_it_to_older_versio
         "gpuUtilisation",
     )
     assert "exports" not in json.loads(json.loads(sign(order(), KEY))["order"])
+
+
+def test_a_trainer_reads_for_whom_a_later_versions_order_is_and_a_gateway_refuses_what_it_does_not_know() -> None:
+    said = json.loads(order().model_dump_json(by_alias=True))
+    said |= {"shift": "night", "exports": ["temperature"], "floor": [{"name": "later"}], "budget": {"rho": 1}}
+    envelope = sealed(json.dumps(said))
+    bearer = Bearer(federation="fed.example", job=order().job, attempt=1, site="north")
+    assert read(envelope) == bearer
+    assert refusal(envelope) is Reason.WORK_ORDER_MALFORMED
+    unknown = sealed(json.dumps(json.loads(order().model_dump_json(by_alias=True)) | {"shift": "night"}))
+    assert (read(unknown), refusal(unknown)) == (bearer, Reason.WORK_ORDER_MALFORMED)
 
 
 def test_nothing_can_be_exported_that_is_not_on_the_list() -> None:

@@ -16,7 +16,7 @@ from fedward_operator.site import orders
 from fedward_operator.site.settings import SiteSettings
 from fedward_operator.site.trainer import network_policy, trainer_job
 from fedward_operator.site.views import Mirrored
-from fedward_protocol.work_order import read
+from fedward_protocol.work_order import verify
 
 SETTINGS = SiteSettings("north", "fed.example.org", "fedward", "example.org/trainer:1", "gateway:8443")
 OWNER = Mirrored("brain", "uid-1", 1, "", "uid-2", 1, b"{}", {}, None, False)
@@ -118,7 +118,8 @@ def test_a_work_order_says_what_the_policy_exports():
 
     def ordered(policy):
         secret = orders.order_secret(OWNER, ASKED, policy, "0" * 32, key, SETTINGS, now)
-        return read(base64.b64decode(secret["data"]["work-order"])).exports
+        envelope = base64.b64decode(secret["data"]["work-order"])
+        return verify(envelope, key.public_key(), now, SETTINGS.site).exports
 
     assert (ordered(POLICY), ordered(exporting)) == ((), ("casesPerSecond",))
 
