@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from tests.e2e.images import archives
 from tests.e2e.installation import Installation
-from tests.e2e.prometheus import Prometheus
 from tests.kube.binaries import MISSING, binaries
 from tests.kube.container_runtime import unmount_below
 
@@ -56,11 +55,3 @@ def federation(bare):
 
 
 MONITORED = ("--set", "metrics.annotations.enabled=true")
-
-
-@pytest.fixture(scope="session")
-def prometheus(federation):
-    """What scrapes the hub's cluster, a hospital's parts in it included."""
-    made = Prometheus(federation.hub)
-    made.start()
-    return made

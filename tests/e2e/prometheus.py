@@ -1,4 +1,7 @@
-"""A Prometheus in a pod of its own: it looks for the usual annotations, and knows nothing of Fedward but its alerts."""
+"""A Prometheus in a pod of its own: it follows the pods' annotations, and knows nothing of Fedward but its alerts.
+
+Debian builds it without the part that asks Kubernetes, so what a usual configuration makes of annotations is made here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,30 +24,6 @@ NAMESPACE = "monitoring"
 _IMAGE = "localhost/prometheus:1"
 _ROOT = Path(__file__).resolve().parents[2]
 _RULES = [*sorted(_ROOT.glob("charts/*/rules/*.yaml"))]
-_POD = "__meta_kubernetes_pod"
-_CONFIG = {
-    "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
-    "rule_files": [f"/etc/prometheus/{path.name}" for path in _RULES],
-    "scrape_configs": [
-        {
-            "job_name": "pods",
-            "kubernetes_sd_configs": [{"role": "pod"}],
-            "relabel_configs": [
-                {"source_labels": [f"{_POD}_annotation_prometheus_io_scrape"], "action": "keep", "regex": "true"},
-                {"source_labels": [f"{_POD}_phase"], "action": "keep", "regex": "Running"},
-                {"source_labels": [f"{_POD}_annotation_prometheus_io_scheme"], "target_label": "__scheme__"},
-                {"source_labels": [f"{_POD}_annotation_prometheus_io_path"], "target_label": "__metrics_path__"},
-                {
-                    "source_labels": [f"{_POD}_ip", f"{_POD}_annotation_prometheus_io_port"],
-                    "separator": ":",
-                    "target_label": "__address__",
-                },
-                {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-                {"source_labels": [f"{_POD}_label_fedward_io_component"], "target_label": "component"},
-            ],
-        }
-    ],
-}
 
 
 def archive(folder: Path) -> Path:
@@ -65,8 +45,9 @@ class Prometheus:
         """A time at which there was much to see, in Unix seconds."""
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        items = {"apiVersion": "v1", "kind": "List", "items": _manifests()}
+        """Start it over the pods that are there and say that they want to be scraped, and wait until it is ready."""
+        pods = self._cluster.plane.request("GET", "/api/v1/pods")["items"]
+        items = {"apiVersion": "v1", "kind": "List", "items": _manifests(list(map(_target, filter(_is_scraped, pods))))}
         self._cluster.kubectl("apply", "-f", "-", manifest=items)
         self._cluster.kubectl("wait", "pod/prometheus", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=60s")
 
@@ -78,11 +59,31 @@ class Prometheus:
         return found
 
 
-def _manifests() -> list[dict[str, Any]]:
+def _is_scraped(pod: Mapping[str, Any]) -> bool:
+    annotations = pod["metadata"].get("annotations", {})
+    return annotations.get("prometheus.io/scrape") == "true" and pod["status"]["phase"] == "Running"
+
+
+def _target(pod: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = pod["metadata"]
+    said = {name: metadata["annotations"][f"prometheus.io/{name}"] for name in ("scheme", "port", "path")}
+    labels = {
+        "namespace": metadata["namespace"],
+        "component": metadata["labels"]["fedward.io/component"],
+        "__scheme__": said["scheme"],
+        "__metrics_path__": said["path"],
+    }
+    return {"targets": [f"{pod['status']['podIP']}:{said['port']}"], "labels": labels}
+
+
+def _manifests(targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     there = {"name": "prometheus", "namespace": NAMESPACE}
-    group = "rbac.authorization.k8s.io"
-    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
-    files = {"prometheus.yml": yaml.safe_dump(_CONFIG)} | {path.name: path.read_text() for path in _RULES}
+    config = {
+        "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
+        "rule_files": [f"/etc/prometheus/{path.name}" for path in _RULES],
+        "scrape_configs": [{"job_name": "pods", "static_configs": list(targets)}],
+    }
+    files = {"prometheus.yml": yaml.safe_dump(config)} | {path.name: path.read_text() for path in _RULES}
     container = {
         "name": "prometheus",
         "image": _IMAGE,
@@ -92,20 +93,11 @@ def _manifests() -> list[dict[str, Any]]:
     volumes = [{"name": "config", "configMap": {"name": "prometheus"}}, {"name": "data", "emptyDir": {}}]
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": there},
-        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": "prometheus"}, "rules": rules},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "prometheus"},
-            "subjects": [{"kind": "ServiceAccount", **there}],
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "prometheus"},
-        },
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": there, "data": files},
         {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": there,
-            "spec": {"serviceAccountName": "prometheus", "containers": [container], "volumes": volumes},
+            "spec": {"automountServiceAccountToken": False, "containers": [container], "volumes": volumes},
         },
     ]
