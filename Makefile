@@ -54,6 +54,7 @@ kube-down: setup ## end them
 
 nodes:          ## install what real nodes and images take (Debian, as root)
 	@scripts/prepare_nodes.sh
+	@scripts/prepare_monitoring.sh
 e2e: setup      ## two real clusters of containers, three hospitals, the charts, one trained model (root; after `make kube nodes`)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -rs -m 'e2e and not thorough'
 e2e-all: setup  ## the same, and everything that can go wrong in it

@@ -42,10 +42,15 @@ _PROBLEMS = Row(
         ),
         figure(
             Frame(
-                "Sites not heard", "Hospitals whose operator sends no heartbeat; revoked ones left out.", "none", 3, 4
+                "Sites not heard",
+                "Hospitals that were heard before and send no heartbeat now; revoked ones left out.",
+                "none",
+                3,
+                4,
             ),
             Query(
                 "count(max by (site) (fedward_operator_site_connected) == 0"
+                " and on (site) max by (site) (fedward_operator_site_last_seen_timestamp_seconds)"
                 " unless on (site) max by (site) (fedward_operator_site_revoked) == 1) or vector(0)"
             ),
             steps=NONE_IS_GOOD,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from monitoring.alerts import hub, site
 from monitoring.alerts.alert import rule_file
 from monitoring.client import Client, Series
 from monitoring.server import HOST, Prometheus
+from tests.kube.waiting import wait_until
 from tests.monitoring.federation import JOB, SITES, Run
 from tests.monitoring.operators import Operators
 
@@ -22,7 +22,6 @@ PROMETHEUS = shutil.which("prometheus")
 needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus: scripts/prepare_monitoring.sh")
 VARIABLES: Mapping[str, str] = {**JOB, "site": ".*", "__rate_interval": "10s"}
 _START_S = 90.0
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,8 @@ def _impatient(folder: Path) -> Path:
 
 
 def _wait_for_processes(run: Run) -> None:
-    deadline = time.monotonic() + _START_S
-    while len(run.addresses()) < len(SITES) + 1:
-        assert time.monotonic() < deadline, (run.folder / "run.log").read_text()
-        time.sleep(_POLL_S)
+    what = f"every process of the run says where it listens ({run.folder / 'run.log'})"
+    wait_until(what, run.addresses, _START_S, lambda found: len(found) == len(SITES) + 1)
 
 
 def free_port() -> int:

@@ -79,7 +79,9 @@ def test_what_is_said_while_a_trainer_trains_is_shown_then(observed: Observed, t
     observed.wait_for(DASHBOARDS["site"].panel(title).targets[0].filled(HERE))
 
 
-@pytest.mark.parametrize(("name", "title"), [(name, title) for name, titles in PER_SITE.items() for title in titles])
+@pytest.mark.parametrize(
+    ("name", "title"), [(name, title) for name, titles in PER_SITE.items() for title in sorted(titles)]
+)
 def test_what_is_shown_by_site_is_shown_of_each_site_once(observed: Observed, name: str, title: str) -> None:
     for target in DASHBOARDS[name].panel(title).targets:
         sites = [series.labels["site"] for series in observed.ask(target.filled(VARIABLES))]
