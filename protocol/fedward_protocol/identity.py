@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from fedward_protocol.reasons import Reason, RefusedError
 
-Role = Literal["site", "hub", "job"]
+Role = Literal["site", "hub", "job", "observer"]
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _SEGMENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_URI = re.compile(r"spiffe://(?P<federation>[^/]+)/(?:(?P<role>site|job)/(?P<name>[^/]+)|(?P<hub>hub))")
+_URI = re.compile(r"spiffe://(?P<federation>[^/]+)/(?:(?P<role>site|job|observer)/(?P<name>[^/]+)|(?P<hub>hub))")
 _LONGEST_URI = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A SPIFFE identity: `spiffe://<federation>/site/<name>`, `…/job/<uid>` or `…/hub`, whose name is empty."""
+    """A SPIFFE identity: `spiffe://<federation>/site/<name>`, `…/job/<uid>`, `…/observer/<uid>`, or `…/hub` with no name.
+
+    An observer may watch the one job whose uid it is named after, and do nothing else.
+    """
 
     federation: str
     role: Role
@@ -47,7 +50,7 @@ class Identity:
             raise RefusedError(Reason.IDENTITY_MISMATCH, f"{uri[:120]!r} is no identity of a federation")
         if match["hub"]:
             return cls(match["federation"], "hub")
-        return cls(match["federation"], "site" if match["role"] == "site" else "job", match["name"])
+        return cls(match["federation"], cast(Role, match["role"]), match["name"])
 
 
 def gateway_name(site: str, federation: str) -> str:

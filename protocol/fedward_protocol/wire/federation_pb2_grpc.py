@@ -86,7 +86,7 @@ class FederationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Observe(self, request, context):
-        """The job's state and its history, for the hub alone (identity spiffe://<federation>/hub).
+        """The job's state and its history, for the hub and for the job's observer (spiffe://<federation>/hub, …/observer/<uid>).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

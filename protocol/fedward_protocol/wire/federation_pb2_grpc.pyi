@@ -40,7 +40,7 @@ class FederationStub:
     SubmitUpdate: _grpc.StreamStreamMultiCallable[_federation_pb2.UpdatePart, _federation_pb2.UpdateReply]
     """An update: its header, then (once the receiver has said from which offset) its chunks, then a receipt."""
     Observe: _grpc.UnaryStreamMultiCallable[_federation_pb2.ObserveRequest, _federation_pb2.Observation]
-    """The job's state and its history, for the hub alone (identity spiffe://<federation>/hub)."""
+    """The job's state and its history, for the hub and for the job's observer (spiffe://<federation>/hub, …/observer/<uid>)."""
     Dismiss: _grpc.UnaryUnaryMultiCallable[_federation_pb2.DismissRequest, _federation_pb2.DismissReply]
     """Sites that the federation has revoked leave the job for good: told by the hub alone, and answered once that is durable."""
 
@@ -54,7 +54,7 @@ class FederationAsyncStub(FederationStub):
     SubmitUpdate: _aio.StreamStreamMultiCallable[_federation_pb2.UpdatePart, _federation_pb2.UpdateReply]  # type: ignore[assignment]
     """An update: its header, then (once the receiver has said from which offset) its chunks, then a receipt."""
     Observe: _aio.UnaryStreamMultiCallable[_federation_pb2.ObserveRequest, _federation_pb2.Observation]  # type: ignore[assignment]
-    """The job's state and its history, for the hub alone (identity spiffe://<federation>/hub)."""
+    """The job's state and its history, for the hub and for the job's observer (spiffe://<federation>/hub, …/observer/<uid>)."""
     Dismiss: _aio.UnaryUnaryMultiCallable[_federation_pb2.DismissRequest, _federation_pb2.DismissReply]  # type: ignore[assignment]
     """Sites that the federation has revoked leave the job for good: told by the hub alone, and answered once that is durable."""
 
@@ -89,7 +89,7 @@ class FederationServicer(metaclass=_abc_1.ABCMeta):
         request: _federation_pb2.ObserveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_federation_pb2.Observation], _abc.AsyncIterator[_federation_pb2.Observation]]:
-        """The job's state and its history, for the hub alone (identity spiffe://<federation>/hub)."""
+        """The job's state and its history, for the hub and for the job's observer (spiffe://<federation>/hub, …/observer/<uid>)."""
 
     @_abc_1.abstractmethod
     def Dismiss(

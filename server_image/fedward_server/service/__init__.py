@@ -15,7 +15,7 @@ from fedward_server.service.attend import attend
 from fedward_server.service.dismiss import dismiss
 from fedward_server.service.fetch import fetch
 from fedward_server.service.observe import observe
-from fedward_server.service.refusing import Context
+from fedward_server.service.refusing import Context, is_hub
 from fedward_server.service.submit import submit
 from fedward_server.service.transferring import transfer
 
@@ -30,7 +30,7 @@ class Aggregator:
         self._job = job
         self._downloads, self._uploads = asyncio.Semaphore(TRANSFERS), asyncio.Semaphore(TRANSFERS)
         self.was_seen_to_the_end = asyncio.Event()
-        """Set once an observer has left after the job's end."""
+        """Set once the hub has left after the job's end."""
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register; it sends models as bytes, which the generated one cannot."""
@@ -74,12 +74,14 @@ class Aggregator:
 
     async def observe(self, request: pb.ObserveRequest, context: object) -> AsyncIterator[pb.Observation]:
         """See `observe`."""
+        called = cast("Context", context)
+        by_hub = is_hub(self._job, called)
         try:
-            async with aclosing(observe(self._job, request, cast("Context", context))) as observations:
+            async with aclosing(observe(self._job, request, called)) as observations:
                 async for observation in observations:
                     yield observation
         finally:
-            if self._job.state.is_over:
+            if by_hub and self._job.state.is_over:
                 self.was_seen_to_the_end.set()
             self._job.bell.ring()
 

@@ -9,7 +9,7 @@ from fedward_protocol.refusals import abort
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.history import Historian, round_of
 from fedward_server.job import Job
-from fedward_server.service.refusing import Context, check_hub, note
+from fedward_server.service.refusing import Context, check_observer, note
 from fedward_server.status import job_status
 
 PROGRESS_S = 0.5
@@ -19,7 +19,7 @@ PROGRESS_S = 0.5
 async def observe(job: Job, request: pb.ObserveRequest, context: Context) -> AsyncGenerator[pb.Observation]:
     """Serve one observer until it leaves; after the job's end the status stands and nothing more is sent."""
     try:
-        check_hub(job, context)
+        check_observer(job, context)
         if request.job.uid != job.plan.job.uid:
             raise RefusedError(Reason.JOB_UNKNOWN, request.job.uid[:64])
     except RefusedError as error:

@@ -51,6 +51,28 @@ def check_hub(job: Job, context: Context) -> Identity:
     return peer
 
 
+def is_hub(job: Job, context: Context) -> bool:
+    """Tell whether the caller has the hub's identity."""
+    try:
+        check_hub(job, context)
+    except RefusedError:
+        return False
+    return True
+
+
+def check_observer(job: Job, context: Context) -> Identity:
+    """Give the caller's identity, which must be the hub's or that of this job's observer.
+
+    Raises:
+        RefusedError: CERTIFICATE_MISSING, IDENTITY_MISMATCH.
+    """
+    peer, federation = peer_identity(context), job.plan.federation
+    allowed = Identity(federation, "hub"), Identity(federation, "observer", job.plan.job.uid)
+    if peer not in allowed:
+        raise RefusedError(Reason.IDENTITY_MISMATCH, f"{peer.uri} is not {' or '.join(each.uri for each in allowed)}")
+    return peer
+
+
 def check_site_or_hub(job: Job, context: Context) -> Identity:
     """Give the caller's identity, which must be the hub's or that of a site of the plan.
 

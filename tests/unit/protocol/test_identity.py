@@ -1,4 +1,4 @@
-"""SPIFFE identities: three roles, one spelling each."""
+"""SPIFFE identities: four roles, one spelling each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fedward_protocol.reasons import Reason, RefusedError
 segments = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 federations = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?", fullmatch=True)
 identities = st.builds(Identity, federations, st.just("hub")) | st.builds(
-    Identity, federations, st.sampled_from(["site", "job"]), segments
+    Identity, federations, st.sampled_from(["site", "job", "observer"]), segments
 )
 
 
@@ -24,6 +24,7 @@ def test_an_identity_is_read_back_from_its_uri(identity: Identity) -> None:
 def test_the_uris_are_those_that_certificates_hold() -> None:
     assert Identity("fed.example", "site", "north").uri == "spiffe://fed.example/site/north"
     assert Identity("fed.example", "job", "0b1c-2d").uri == "spiffe://fed.example/job/0b1c-2d"
+    assert Identity("fed.example", "observer", "0b1c-2d").uri == "spiffe://fed.example/observer/0b1c-2d"
     assert Identity("fed.example", "hub").uri == "spiffe://fed.example/hub"
 
 
@@ -42,6 +43,7 @@ def test_the_uris_are_those_that_certificates_hold() -> None:
         "spiffe://fed.example/site/nor th",
         "spiffe://fed.example/site/north\n",
         "spiffe://fed.example/hub/north",
+        "spiffe://fed.example/observer",
         "spiffe://fed.example/admin/north",
         "spiffe://Fed.example/hub",
         "spiffe://fed.example:443/hub",

@@ -231,6 +231,20 @@ async def test_a_site_cannot_observe_and_the_hub_reads_history_and_status(bench,
     assert seen[4].status.round == 2
 
 
+async def test_a_jobs_observer_may_watch_that_job_and_do_nothing_else(bench, sites):
+    async with bench.channel(Identity(FEDERATION, "observer", bench.job.plan.job.uid)) as channel:
+        stub = FederationStub(channel)
+        assert (await stub.Observe(pb.ObserveRequest(job=REF)).read()).WhichOneof("body") == "status"
+        for call in (stub.FetchModel(pb.FetchModelRequest(job=REF)).read(), stub.Dismiss(pb.DismissRequest(job=REF))):
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await call
+            assert ended.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    async with bench.channel(Identity(FEDERATION, "observer", "another-job")) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await FederationStub(channel).Observe(pb.ObserveRequest(job=REF)).read()
+        assert ended.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_protocol_versions_that_do_not_meet_are_refused(bench):
     async with SiteClient(bench) as north:
         assert (await north.attend(versions=(7, 9))).abort.reason == Reason.VERSION_UNSUPPORTED
