@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-LOCKED := operator server gateway node phantom cli
+LOCKED := operator server gateway tracker node phantom cli
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo monitor-demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts metrics images bundle lock clean

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
-EXTRAS = ("operator", "server", "gateway", "node", "phantom", "cli", "dev")
+EXTRAS = ("operator", "server", "gateway", "tracker", "node", "phantom", "cli", "dev")
 
 
 def locked(extra: str) -> set[str]:
@@ -25,6 +25,7 @@ def locked(extra: str) -> set[str]:
         ("operator", {"torch", "numpy", "monai"}),
         ("server", {"torch", "monai", "nibabel", "kubernetes"}),
         ("gateway", {"torch", "monai", "nibabel", "kubernetes"}),
+        ("tracker", {"torch", "monai", "numpy", "pandas", "tensorboard", "rich", "typer", "kubernetes"}),
     ],
 )
 def test_a_part_installs_nothing_that_it_must_not_have(extra: str, forbidden: set[str]) -> None:
