@@ -14,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -46,24 +47,48 @@ def export(state: Path, plan_file: Path, out: IO[bytes]) -> None:
         JournalError: it was written by a newer version.
     """
     plan = Plan.parse(plan_file.read_bytes())
-    job, history = asyncio.run(_read(state, plan))
+    left = read_left(state, plan)
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, PLAN, plan.canonical())
-        _add(tar, HISTORY, b"".join(_framed(each) for each in history))
-        delivered = job.best or job.latest
-        if delivered is not None:
-            tar.add(state / "models" / f"{delivered.round:05d}.safetensors", arcname=MODEL)
+        _add(tar, HISTORY, b"".join(_framed(each) for each in left.history))
+        if left.model is not None:
+            tar.add(left.model, arcname=MODEL)
         _add(tar, END, b"")
 
 
-async def _read(state: Path, plan: Plan) -> tuple[JobState, list[pb.Observation]]:
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a job.
+
+    Attributes:
+        history: observations as the hub gets them, the status first.
+        model: the file of the best model, of the last one where none was evaluated; None where there is no model.
+    """
+
+    history: tuple[pb.Observation, ...]
+    model: Path | None
+
+
+def read_left(state: Path, plan: Plan) -> Left:
+    """Read what the folder of journal and models has; nothing is written there.
+
+    Raises:
+        FileNotFoundError: there is no journal, so nothing was ever begun.
+        JournalError: it was written by a newer version.
+    """
+    job, history = asyncio.run(_read(state, plan))
+    delivered = job.best or job.latest
+    return Left(history, state / "models" / f"{delivered.round:05d}.safetensors" if delivered else None)
+
+
+async def _read(state: Path, plan: Plan) -> tuple[JobState, tuple[pb.Observation, ...]]:
     with tempfile.TemporaryDirectory() as scratch:
         journal = Journal(_copied(state, Path(scratch)))
         async with journal:
             events = await journal.open()
     job, historian = replay(plan, events), Historian()
     status = job_status(job, Attendance(plan.sites, job.last_event_at), job.last_event_at)
-    return job, [pb.Observation(status=status), *(each for event in events for each in historian.tell(event))]
+    return job, (pb.Observation(status=status), *(each for event in events for each in historian.tell(event)))
 
 
 def _copied(state: Path, scratch: Path) -> Path:

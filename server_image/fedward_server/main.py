@@ -14,6 +14,7 @@ from pathlib import Path
 from fedward_protocol import logs, probes
 from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.certificate import CertificateFolder
+from fedward_protocol.last_word import leave_word
 from fedward_protocol.plan import Plan
 from fedward_protocol.server import Server
 from fedward_protocol.tracing.exporting import exporting
@@ -35,12 +36,6 @@ LINGER_S = 10.0
 """How long the sites and the hub have, after the job's end, to hear of it and to fetch the model."""
 
 _STOP_S = 1.0
-
-TERMINATION_LOG = Path("/dev/termination-log")
-"""Kubernetes puts this file into each container, and what is in it at the end into the pod's status."""
-
-_LONGEST_WORD = 4096
-"""Characters; Kubernetes cuts off the rest."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,12 +92,6 @@ async def _serve(chosen: argparse.Namespace) -> int:
         leave_word(f"{job.state.failure.reason}: {job.state.failure.message}")
     _log.info("stopped", extra={"state": job.state.phase.value, "exit": code})
     return code
-
-
-def leave_word(text: str, file: Path = TERMINATION_LOG) -> None:
-    """Tell Kubernetes why the job has failed, where this is a container: the pod's status shows it."""
-    if file.exists():
-        file.write_text(text[:_LONGEST_WORD])
 
 
 async def _until_over(job: Job, service: Aggregator, initial: Path, stopped: asyncio.Event) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedward_server.main import leave_word
+from fedward_protocol.last_word import leave_word
 
 
 def test_the_reason_is_in_the_file_that_kubernetes_made(tmp_path):
