@@ -128,7 +128,7 @@ def _run(setting: Setting, root: Path, ports: Ports) -> Measured:
             started[site] = stack.enter_context(_process(root, _client(root, site, entrance, through=setting.gateways)))
         watch = stack.enter_context(Watch({name: process.pid for name, process in started.items()}))
         account = _Account(watch)
-        asyncio.run(asyncio.wait_for(observe(address, hub, plan, 1, account.take, random.random), 900))
+        asyncio.run(asyncio.wait_for(observe(address, lambda: hub, plan, 1, account.take, random.random), 900))
         if account.failure or len(account.closed) != setting.rounds:
             raise RuntimeError(account.failure or f"{len(account.closed)} of {setting.rounds} rounds were closed")
     return _sum_up(setting, account)

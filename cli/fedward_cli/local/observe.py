@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # the class exists for type checkers alone
 LAST_WORDS_S = 0.1
 """How long more is listened for after the job's last status."""
 FINAL = frozenset({"Completed", "Failed"})
+CONNECTS_WITHIN_S = 30.0
+"""After which a connection that does not come about is begun anew, with the credentials of that moment."""
 
 _LONGEST_RETRY_S = 5.0
 # The aggregator takes a second or so to start, and on one machine asking again costs nothing.
@@ -32,12 +34,13 @@ _log = logging.getLogger(__name__)
 
 async def observe(
     address: str,
-    credentials: Credentials,
+    credentials: Callable[[], Credentials],
     plan: Plan,
     attempt: int,
     take: Callable[[pb.Observation], None],
     draw: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    missed: Callable[[str], None] = _log.debug,
 ) -> None:
     """Hand each observation to `take`, from the first round on, until the job's last word; reconnects for ever.
 
@@ -45,20 +48,22 @@ async def observe(
 
     Args:
         address: the aggregator, host:port.
-        credentials: the hub's.
+        credentials: the observer's, asked for at each new connection: they may be renewed meanwhile.
         plan: the job.
         attempt: the attempt to watch.
         take: what to do with an observation.
         draw: uniform in [0, 1), for the wait before a reconnect.
         sleep: how to wait.
+        missed: told why each connection came to nothing, or broke off.
     """
     options = (
         *(option for option in tls.CHANNEL_OPTIONS if option[0] not in _IMPATIENT),
         *_IMPATIENT.items(),
         ("grpc.ssl_target_name_override", aggregator_name(plan.job.name, plan.job.namespace, plan.federation)),
-        # The aggregator is on this machine; a proxy would only be in the way.
+        # The aggregator is on this machine or in this cluster; a proxy would only be in the way.
         ("grpc.enable_http_proxy", 0),
     )
+    request = pb.ObserveRequest(job=pb.JobRef(uid=plan.job.uid, attempt=attempt))
     failures = 0
 
     def heard(observation: pb.Observation) -> None:
@@ -66,17 +71,20 @@ async def observe(
         failures = 0
         take(observation)
 
-    async with grpc.aio.secure_channel(address, tls.channel_credentials(credentials), options=options) as channel:
-        stub: FederationAsyncStub = FederationStub(channel)
-        request = pb.ObserveRequest(job=pb.JobRef(uid=plan.job.uid, attempt=attempt))
-        while True:
+    while True:
+        async with grpc.aio.secure_channel(address, tls.channel_credentials(credentials()), options) as channel:
+            stub: FederationAsyncStub = FederationStub(channel)
             try:
-                if await _follow(stub.Observe(request, wait_for_ready=True), heard):
+                await asyncio.wait_for(channel.channel_ready(), CONNECTS_WITHIN_S)
+                if await _follow(stub.Observe(request), heard):
                     return
+                missed("it ended the call")
+            except TimeoutError:
+                missed("it does not answer, or one of the two does not believe the other's certificate")
             except grpc.aio.AioRpcError as error:
-                _log.debug("observing broke off: %r", error)
-            failures += 1
-            await sleep(min(_LONGEST_RETRY_S, 0.2 * 2.0 ** min(failures, 10)) * (0.5 + draw() / 2))
+                missed(f"{error.code().name}: {error.details()}")
+        failures += 1
+        await sleep(min(_LONGEST_RETRY_S, 0.2 * 2.0 ** min(failures, 10)) * (0.5 + draw() / 2))
 
 
 async def _follow(call: _Call, heard: Callable[[pb.Observation], None]) -> bool:

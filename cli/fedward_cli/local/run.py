@@ -135,7 +135,7 @@ class _Run:
             self.write(Ending("Running"))
             has_model = await asyncio.to_thread(self.folder.initial.exists)
             observing = asyncio.ensure_future(
-                observe(addresses.aggregator, hub, plan, self.attempt.number, self.take, random.random)
+                observe(addresses.aggregator, lambda: hub, plan, self.attempt.number, self.take, random.random)
             )
             verdict = await federation.run(
                 plan, commands, self.supervisor, observing, self.documents.data_folder, has_model=has_model

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from fedward_cli.documents import Documents
+from fedward_cli.local import observe as observing
 from fedward_cli.local.observe import observe
 from fedward_cli.local.ports import Ports
 from fedward_protocol import tls
@@ -90,7 +91,7 @@ async def test_an_observer_comes_back_until_it_has_heard_the_last_word(
         address = ports.reserve()
         async with serving(aggregator, address, credentials[0]):
             await observe(
-                address, credentials[1], plan, 7, lambda o: heard.append(o.status.state), lambda: 0.5, no_wait
+                address, lambda: credentials[1], plan, 7, lambda o: heard.append(o.status.state), lambda: 0.5, no_wait
             )
 
     assert heard == ["Training", "Training", "Training", "Completed"]
@@ -111,7 +112,55 @@ async def test_what_comes_after_the_last_status_is_heard_even_when_the_stream_st
         address = ports.reserve()
         async with serving(Aggregator(script), address, credentials[0]):
             await observe(
-                address, credentials[1], plan, 1, lambda o: heard.append(o.WhichOneof("body")), lambda: 0.5, no_wait
+                address,
+                lambda: credentials[1],
+                plan,
+                1,
+                lambda o: heard.append(o.WhichOneof("body")),
+                lambda: 0.5,
+                no_wait,
             )
 
     assert heard == ["status", "round_closed"]
+
+
+@pytest.mark.timeout(60)
+async def test_each_connection_shows_the_certificate_of_its_moment(plan: Plan) -> None:
+    now, day = datetime.now(UTC), timedelta(days=1)
+    authority = Authority.create(plan.federation, now)
+    name = aggregator_name(plan.job.name, plan.job.namespace, plan.federation)
+    server = authority.issue(Identity(plan.federation, "job", plan.job.uid), [name], now, day)
+    shown = iter(authority.issue(Identity(plan.federation, "site", site), [], now, day) for site in ("old", "renewed"))
+
+    async def script(call: int) -> AsyncIterator[pb.Observation]:
+        yield status("Training" if call == 1 else "Completed")
+
+    aggregator, missed = Aggregator(script), list[str]()
+    with Ports() as ports:
+        address = ports.reserve()
+        async with serving(aggregator, address, server):
+            await observe(address, lambda: next(shown), plan, 1, lambda o: None, lambda: 0.5, no_wait, missed.append)
+
+    assert [peer[0].rpartition("/")[2] for peer in aggregator.peers] == ["old", "renewed"]
+    assert missed == ["it ended the call"]
+
+
+@pytest.mark.timeout(60)
+async def test_a_connection_that_does_not_come_about_is_begun_anew_and_said(
+    plan: Plan, credentials: tuple[Credentials, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observing, "CONNECTS_WITHIN_S", 0.05)
+    missed = list[str]()
+
+    class GaveUpError(Exception):
+        pass
+
+    async def wait(_seconds: float) -> None:
+        if len(missed) == 2:
+            raise GaveUpError
+
+    with Ports() as ports, pytest.raises(GaveUpError):
+        await observe(
+            ports.reserve(), lambda: credentials[1], plan, 1, lambda o: None, lambda: 0.5, wait, missed.append
+        )
+    assert missed[0].startswith("it does not answer")
