@@ -6,23 +6,20 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from fedward_cli.cluster.ended_job import EndedJob, write_folder
 from fedward_cli.cluster.kubectl import ClusterError, ForbiddenError, Kubectl, kubectl, piped, within
 from fedward_cli.cluster.reader import PROGRAM, reader
 from fedward_cli.cluster.whose import AtHub, AtSite, find_job
-from fedward_cli.local.attempt import Attempt
-from fedward_cli.local.delivery import deliver
 from fedward_cli.local.folder import Folder, locked
-from fedward_cli.local.history import History
-from fedward_cli.local.outcome import Ending, State, result_of
+from fedward_cli.local.outcome import State
 from fedward_cli.problems import InputError
 from fedward_cli.problems import Problem as InputProblem
 from fedward_cli.progress.of_cluster import read
-from fedward_cli.report import write_report
-from fedward_cli.results import METRICS, RESULT, ROUNDS, Problem, read_closed, read_rounds, write_record
+from fedward_cli.results import Problem, read_closed, read_rounds
 from fedward_cli.tracking.event_files import EventFiles
 from fedward_cli.tracking.settings import SETTINGS
 from fedward_operator.policy.conditions import find, read_time
@@ -113,32 +110,29 @@ def _unpack(tar: tarfile.TarFile, folder: Folder) -> None:
 
 
 def _write(folder: Folder, found: AtHub, state: State) -> Path:
-    plan, status = folder.read_plan(), found.job.get("status") or {}
-    attempt = Attempt(plan, status.get("attempt", 1) or 1)
-    folder.attempt.write_text(json.dumps({"attempt": attempt.number}))
-    # A report is made of all that the volume knows, whatever was fetched before.
-    for name in (METRICS, ROUNDS):
-        (folder.out / name).unlink(missing_ok=True)
-    history = History(folder.out)
-    for observation in observations((folder.run / HISTORY).read_bytes()):
-        history.take(observation)
-    (folder.run / HISTORY).unlink()
-    model = folder.run / MODEL
-    parameters = 0
-    if model.exists():
-        parameters = deliver(folder, plan, history.status, model)
-        model.unlink()
-    begun = read_time(status.get("startTime")) or read_time(found.job["metadata"]["creationTimestamp"])
-    ended = read_time(status.get("completionTime"))
-    ending = Ending(state, ended, _failure(found, state, history.status), (), parameters)
-    result = result_of(attempt, history, begun or datetime.now(UTC), ending)
-    write_record(folder.out / RESULT, result.model_copy(update={"fetched": True}))
-    EventFiles(folder.out, plan.evaluation.metric).begin(
+    history, model = folder.run / HISTORY, folder.run / MODEL
+    told = observations(history.read_bytes())
+    report = write_folder(folder, _ended_job(found, state), told, model if model.exists() else None)
+    for received in (history, model):
+        received.unlink(missing_ok=True)
+    EventFiles(folder.out, folder.read_plan().evaluation.metric).begin(
         read_rounds(folder.out), read_closed(folder.out), is_over=state == "Completed"
     )
     if tracking := found.job["spec"].get("tracking"):
         (folder.run / SETTINGS).write_text(json.dumps(tracking))
-    return write_report(folder.out)
+    return report
+
+
+def _ended_job(found: AtHub, state: State) -> EndedJob:
+    status = found.job.get("status") or {}
+    condition = find(status.get("conditions") or (), "Failed") or {}
+    return EndedJob(
+        state=state,
+        attempt=status.get("attempt", 1) or 1,
+        started_at=read_time(status.get("startTime")) or read_time(found.job["metadata"]["creationTimestamp"]),
+        finished_at=read_time(status.get("completionTime")),
+        failure=Problem(reason=condition.get("reason", "Unknown"), detail=condition.get("message", "")),
+    )
 
 
 def observations(content: bytes) -> Iterator[pb.Observation]:
@@ -155,12 +149,3 @@ def observations(content: bytes) -> Iterator[pb.Observation]:
             raise ClusterError("the history of the job is cut off; try again")
         yield pb.Observation.FromString(content[begins:ends])
         place = ends
-
-
-def _failure(found: AtHub, state: State, said: pb.JobStatus) -> Problem | None:
-    if state != "Failed":
-        return None
-    if said.HasField("failure"):
-        return Problem(reason=said.failure.reason, detail=said.failure.message, round=said.round)
-    condition = find((found.job.get("status") or {}).get("conditions") or (), "Failed") or {}
-    return Problem(reason=condition.get("reason", "Unknown"), detail=condition.get("message", ""))
