@@ -23,10 +23,11 @@ from toy_federation import documents, federate
 from fedward_cli.local.folder import Folder
 from fedward_cli.local.view import Lines
 from fedward_cli.results import ModelRecord, Problem, Result, write_record
-from fedward_cli.tracking.command import ENVIRONMENT
 from fedward_cli.tracking.follow import World, follow
 from fedward_cli.tracking.logbook import Logbook
-from fedward_cli.tracking.mlflow_run import JOB_TAG, MARKER, MlflowRun, Subject
+from fedward_cli.tracking.mlflow_run import JOB_TAG, MARKER, MlflowRun
+from fedward_cli.tracking.settings import ENVIRONMENT
+from fedward_cli.tracking.subject import Subject
 from fedward_cli.tracking.trouble import TrackingError
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]

@@ -5,33 +5,22 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
 
 from pydantic import ValidationError
 
 from fedward_cli.local.folder import Folder, is_in_use
-from fedward_cli.problems import InputError, Problem
+from fedward_cli.problems import InputError, Problem, damaged
 from fedward_cli.results import RESULT, read_result
-from fedward_cli.tracking.parameters import parameters
-from fedward_cli.tracking.settings import NOT_INSTALLED, SETTINGS, is_installed
+from fedward_cli.tracking.settings import NOT_INSTALLED, SETTINGS, is_installed, settle
+from fedward_cli.tracking.subject import subject_of
+from fedward_cli.tracking.terminable import terminable
 from fedward_operator.api.tracking import MlflowTracking, Tracking
 from fedward_protocol.plan import Plan
-
-ENVIRONMENT = {
-    # What to do about an outage is decided here, not deep in the client, which would wait for minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    # A run in a hospital tells nobody that it runs.
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
 
 
 def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str], None]) -> bool:
@@ -51,32 +40,19 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
     settings = _settings(folder, uri, experiment)
     if not is_installed():
         raise InputError([Problem(str(out), (), NOT_INSTALLED)])
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    settle(os.environ)
     # Training comes first wherever there are too few cores for both.
     os.nice(10)
     from fedward_cli.tracking.follow import World, follow
     from fedward_cli.tracking.logbook import Logbook
-    from fedward_cli.tracking.mlflow_run import MlflowRun, Subject
+    from fedward_cli.tracking.mlflow_run import MlflowRun
 
-    subject = Subject(
-        uid=plan.job.uid,
-        name=plan.job.name,
-        experiment=settings.experiment or f"{plan.job.namespace}/{plan.job.name}",
-        started_at=_started_at(folder).timestamp(),
-        parameters=parameters(plan),
-        tags={
-            "fedward.job": f"{plan.job.namespace}/{plan.job.name}",
-            "fedward.federation": plan.federation,
-            "fedward.plan_digest": plan.digest().hex(),
-            "fedward.version": version("fedward"),
-        },
-    )
+    subject = subject_of(plan, settings.experiment, _started_at(folder).timestamp())
     server = f"MLflow at {settings.uri}"
     run = MlflowRun(settings.uri, subject)
     logbook = Logbook(folder, run, plan.evaluation.metric)
     world = World(lambda: is_in_use(folder), time.time, time.sleep, random.random, say)
-    with _alone(folder, say), _terminable() as terminated:
+    with _alone(folder, say), terminable() as terminated:
         try:
             is_complete = follow(logbook, server, world)
         except terminated:
@@ -98,10 +74,13 @@ def _plan(folder: Folder) -> Plan:
 
 def _settings(folder: Folder, uri: str | None, experiment: str | None) -> MlflowTracking:
     """Take what was asked for on the command line over what the job says."""
+    path = folder.run / SETTINGS
     try:
-        told = Tracking.model_validate_json((folder.run / SETTINGS).read_bytes()).mlflow
+        told = Tracking.model_validate_json(path.read_bytes()).mlflow
     except FileNotFoundError:
         told = None
+    except ValidationError as error:
+        raise damaged(str(path), error) from error
     if uri is None and told is None:
         raise InputError([Problem(str(folder.out), (), "its job names no MLflow server; name one: --uri https://…")])
     try:
@@ -137,21 +116,3 @@ def _alone(folder: Folder, say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-class _Terminated(BaseException):
-    """SIGTERM came: time is up."""
-
-
-@contextmanager
-def _terminable() -> Iterator[type[BaseException]]:
-    """Let SIGTERM end what runs inside, also within a request, so that what is missing can still be said."""
-
-    def end(*_: object) -> NoReturn:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield _Terminated
-    finally:
-        signal.signal(signal.SIGTERM, before)

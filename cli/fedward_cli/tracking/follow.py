@@ -4,18 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from fedward_cli.tracking.logbook import Logbook
 from fedward_cli.tracking.trouble import TrackingError
 
 POLL_S = 1.0
 """How often the folder is looked at."""
-PATIENCE_S = 60.0
-"""How long a server that is away is waited for once the run is over."""
 LONGEST_RETRY_S = 60.0
 """How long at most from one try to the next while the run goes on; a server that is down is not hammered."""
-_LAST_RETRIES_S = 5.0
-"""The same once the run is over."""
+
+
+class Book(Protocol):
+    """What is followed; see Logbook."""
+
+    @property
+    def logged(self) -> int:
+        """Up to which round everything is logged."""
+
+    def advance(self, *, is_over: bool, now: float) -> None:
+        """Log what there is that is not logged.
+
+        Raises:
+            TrackingError: the server could not be told.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server that is away is waited for once the run is over, and how often it is tried in that time."""
+
+    total_s: float
+    longest_retry_s: float
+
+    def __str__(self) -> str:
+        return f"{self.total_s / 3600:.0f} h" if self.total_s >= 3600 else f"{self.total_s:.0f} s"
+
+
+SOMEBODY_WAITS = Patience(total_s=60.0, longest_retry_s=5.0)
+"""For a run on somebody's own machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +58,7 @@ class World:
     say: Callable[[str], None]
 
 
-def follow(logbook: Logbook, server: str, world: World) -> bool:
+def follow(book: Book, server: str, world: World, patience: Patience = SOMEBODY_WAITS) -> bool:
     """Log a run to the server of this name until the run is over and all of it is logged; False if some is missing."""
     over_at: float | None = None
     failures, told, next_try = 0, "", 0.0
@@ -41,30 +67,31 @@ def follow(logbook: Logbook, server: str, world: World) -> bool:
             over_at = next_try = world.clock()
         if world.clock() >= next_try:
             try:
-                logbook.advance(is_over=over_at is not None, now=world.clock())
+                book.advance(is_over=over_at is not None, now=world.clock())
             except TrackingError as error:
-                if over_at is not None and world.clock() - over_at >= PATIENCE_S:
+                if over_at is not None and world.clock() - over_at >= patience.total_s:
                     return False
                 failures += 1
-                next_try = world.clock() + retry_s(failures, world.draw(), is_over=over_at is not None)
+                longest_s = LONGEST_RETRY_S if over_at is None else patience.longest_retry_s
+                next_try = world.clock() + retry_s(failures, world.draw(), longest_s)
                 if str(error) != told:
                     told = str(error)
-                    world.say(f"{server} {told}; {_what_now(over_at is not None)}")
+                    world.say(f"{server} {told}; {_what_now(None if over_at is None else patience)}")
             else:
                 if told:
-                    world.say(f"{server} is back, and has everything up to round {logbook.logged}")
+                    world.say(f"{server} is back, and has everything up to round {book.logged}")
                 if over_at is not None:
                     return True
                 failures, told = 0, ""
         world.wait(POLL_S)
 
 
-def retry_s(failures: int, draw: float, *, is_over: bool) -> float:
+def retry_s(failures: int, draw: float, longest_s: float) -> float:
     """Give the wait after so many failures: doubling from 1 s to a cap, drawn from its upper half."""
-    return float(min(_LAST_RETRIES_S if is_over else LONGEST_RETRY_S, 2.0 ** min(failures - 1, 10))) * (0.5 + draw / 2)
+    return float(min(longest_s, 2.0 ** min(failures - 1, 10))) * (0.5 + draw / 2)
 
 
-def _what_now(is_over: bool) -> str:
-    if is_over:
-        return f"it is tried for {PATIENCE_S:.0f} s"
+def _what_now(patience: Patience | None) -> str:
+    if patience is not None:
+        return f"it is tried for {patience}"
     return "training goes on, and what is missing is logged once it is back"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -14,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException
 
 from fedward_cli.tracking.points import Point
+from fedward_cli.tracking.subject import Subject
 from fedward_cli.tracking.trouble import TrackingError, explain
 
 if TYPE_CHECKING:
@@ -28,26 +28,6 @@ _MOST_METRICS, _MOST_PARAMETERS = 1000, 100
 
 _Item = TypeVar("_Item")
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a run is about.
-
-    Attributes:
-        uid: the job's.
-        name: the run's, for people.
-        experiment: where the run lies.
-        started_at: Unix seconds.
-        parameters, tags: what stands beside the metrics from the start.
-    """
-
-    uid: str
-    name: str
-    experiment: str
-    started_at: float
-    parameters: Mapping[str, str]
-    tags: Mapping[str, str]
 
 
 class MlflowRun:

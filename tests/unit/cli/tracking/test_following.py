@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fedward_cli.tracking import follow as following
-from fedward_cli.tracking.follow import LONGEST_RETRY_S, PATIENCE_S, World, follow, retry_s
+from fedward_cli.tracking.follow import LONGEST_RETRY_S, SOMEBODY_WAITS, Patience, World, follow, retry_s
 from fedward_cli.tracking.trouble import TrackingError
 
 
@@ -56,7 +55,7 @@ def test_a_server_that_is_down_is_asked_ever_more_rarely() -> None:
     book = Book(lambda: "cannot be reached" if place.now < 3600 else None)
     assert follow(book, "MLflow", place.world)
     assert 3600 / LONGEST_RETRY_S <= book.tries < 100
-    assert [retry_s(n, 0.99, is_over=False) <= LONGEST_RETRY_S for n in (1, 5, 50)] == [True] * 3
+    assert [retry_s(n, 0.99, LONGEST_RETRY_S) <= LONGEST_RETRY_S for n in (1, 5, 50)] == [True] * 3
 
 
 def test_the_end_of_a_run_cuts_a_long_wait_short() -> None:
@@ -69,7 +68,7 @@ def test_the_end_of_a_run_cuts_a_long_wait_short() -> None:
 def test_patience_ends_a_documented_time_after_the_run() -> None:
     place = Place(run_ends_at=20)
     assert not follow(Book(lambda: "cannot be reached"), "MLflow", place.world)
-    assert PATIENCE_S <= place.now - 20 <= PATIENCE_S + 10
+    assert SOMEBODY_WAITS.total_s <= place.now - 20 <= SOMEBODY_WAITS.total_s + 10
 
 
 def test_another_trouble_is_news() -> None:
@@ -77,6 +76,15 @@ def test_another_trouble_is_news() -> None:
     book = Book(lambda: "cannot be reached" if place.now < 5 else "refuses the credentials")
     assert not follow(book, "MLflow", place.world)
     assert place.lines == [
-        f"MLflow cannot be reached; it is tried for {following.PATIENCE_S:.0f} s",
-        f"MLflow refuses the credentials; it is tried for {following.PATIENCE_S:.0f} s",
+        f"MLflow cannot be reached; it is tried for {SOMEBODY_WAITS}",
+        f"MLflow refuses the credentials; it is tried for {SOMEBODY_WAITS}",
     ]
+
+
+def test_who_has_a_day_tries_rarely_and_says_that_it_has() -> None:
+    place = Place(run_ends_at=0)
+    book = Book(lambda: "cannot be reached")
+    assert not follow(book, "MLflow", place.world, Patience(total_s=86400, longest_retry_s=60))
+    assert 86400 <= place.now <= 86400 + 61
+    assert 86400 / 60 <= book.tries < 2100
+    assert place.lines == ["MLflow cannot be reached; it is tried for 24 h"]
