@@ -27,12 +27,13 @@ from tests.kube.waiting import wait_until
 from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub import children
 from fedward_operator.hub.authority import HubAuthority
-from fedward_operator.hub.children import Owner
+from fedward_operator.hub.owned import Owner
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.kube import kinds
 from fedward_operator.kube.access import from_kubeconfig
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.kinds import Kind
+from fedward_operator.policy import naming
 from fedward_protocol.pki import Authority
 
 JOBS = int(os.environ.get("FEDWARD_BENCH_JOBS", "1000"))
@@ -307,8 +308,10 @@ async def _write_bare(hub: ControlPlane, federation: Federation, sites: list[str
         rest.append((kinds.CONFIG_MAP, children.plan_map(owner, plan)))
         rest.append((kinds.CLAIM, children.claim(owner, settings)))
         rest.append((kinds.SERVICE, children.service(owner)))
-        rest.append((kinds.NETWORK_POLICY, children.network_policy(owner, settings)))
-        rest.append((kinds.SECRET, children.tls_secret(owner, files, after, authority.mark)))
+        rest.append((kinds.NETWORK_POLICY, children.network_policy(owner, settings, tracked=False)))
+        rest.append(
+            (kinds.SECRET, children.tls_secret(owner, naming.aggregator_tls(owner.name), files, after, authority.mark))
+        )
         rest.append((kinds.JOB, children.aggregator_job(owner, spec, 1, settings)))
         rest += [
             (kinds.SITE_JOB, children.site_job(owner, spec, site, (plan, "0" * 64), settings, held)) for site in sites

@@ -62,7 +62,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
 
 
 def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
-    from fedward_operator.hub import children
+    from fedward_operator.hub import owned
     from fedward_operator.hub.authority import HubAuthority
     from fedward_operator.hub.authority_secret import AuthoritySecret
     from fedward_operator.hub.settings import HubSettings
@@ -83,6 +83,8 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         annotate_aggregators=chosen.annotate_aggregators,
         tracing_endpoint=chosen.tracing_endpoint,
         tracing_egress=chosen.tracing_egress,
+        tracker_image=chosen.tracker_image,
+        tracking_egress=chosen.tracking_egress,
         pull_secrets=chosen.image_pull_secret,
     )
     if chosen.authority is not None:
@@ -98,7 +100,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         namespace=chosen.namespace,
         me=_me(),
         metrics=chosen.metrics,
-        aggregator_address=lambda key: f"{naming.aggregator(key[1])}.{key[0]}.svc:{children.PORT}",
+        aggregator_address=lambda key: f"{naming.aggregator(key[1])}.{key[0]}.svc:{owned.PORT}",
         secured=scraping.read_arguments(chosen),
     )
     return process.serve(started, stop)
@@ -204,6 +206,10 @@ def _parser() -> argparse.ArgumentParser:
     hub.add_argument("--tracing-endpoint", default="", metavar="URL", help="where aggregators send their spans")
     hub.add_argument(
         "--tracing-egress", type=_egress, default=[], metavar="JSON", help="what they may reach for that: egress rules"
+    )
+    hub.add_argument("--tracker-image", default="", help="image of what logs jobs to MLflow; nothing does if left out")
+    hub.add_argument(
+        "--tracking-egress", type=_egress, default=[], metavar="JSON", help="what that may reach: egress rules"
     )
     site = roles.add_parser("site", help="runs a hospital's part in them")
     site.add_argument("--site", required=True, help="the hospital's name in the federation")

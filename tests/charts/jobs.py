@@ -9,9 +9,11 @@ from tests.charts.helm import Manifest
 from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.api.policy import SitePolicySpec
 from fedward_operator.api.site_job import SiteJobSpec
+from fedward_operator.api.tracking import Tracking
 from fedward_operator.hub import children
-from fedward_operator.hub.children import Owner
+from fedward_operator.hub.owned import Owner
 from fedward_operator.hub.settings import HubSettings
+from fedward_operator.hub.tracking import children as trackers
 from fedward_operator.policy.admission.verdict import Grant
 from fedward_operator.site import preflight, trainer
 from fedward_operator.site.settings import SiteSettings
@@ -21,6 +23,7 @@ SCRAPERS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name"
 HUB = HubSettings("fed.example.org", "fed.example.org:443", "a", "t", namespace="centre", scrapers=SCRAPERS)
 SITE = SiteSettings("north", "fed.example.org", "fedward", "t", "$(FEDWARD_GATEWAY_SERVICE_HOST):8443")
 
+TRACKING = Tracking.model_validate({"mlflow": {"uri": "https://mlflow.example.org", "secretName": "mlflow"}})
 _JOB = FederatedJobSpec.model_validate(
     {
         "model": {"network": {"name": "UNet"}},
@@ -48,8 +51,18 @@ _POLICY = SitePolicySpec.model_validate(
 
 def aggregator(job: str, hub: HubSettings = HUB) -> tuple[Manifest, Manifest]:
     """Make an aggregator's Job and its fence."""
-    owner = Owner("research", job, f"uid-of-{job}", {})
-    return children.aggregator_job(owner, _JOB, 1, hub), children.network_policy(owner, hub)
+    owner, tracked = _owner(job), bool(hub.tracker_image)
+    return children.aggregator_job(owner, _JOB, 1, hub), children.network_policy(owner, hub, tracked=tracked)
+
+
+def tracker(job: str, hub: HubSettings) -> tuple[Manifest, Manifest]:
+    """Make the Job that follows an aggregator, and its fence."""
+    owner = _owner(job)
+    return trackers.follower_job(owner, TRACKING, 1, hub), trackers.network_policy(owner, hub)
+
+
+def _owner(job: str) -> Owner:
+    return Owner("research", job, f"uid-of-{job}", {})
 
 
 def training(name: str) -> Manifest:

@@ -322,6 +322,45 @@ def test_spans_have_a_way_to_the_collector_and_nowhere_else(tmp_path: Path) -> N
     assert passing((world, [*policies, fence]), table, tmp_path) == rows(table)[:3]
 
 
+def test_a_tracker_reaches_its_aggregator_and_the_mlflow_servers_and_opens_nothing_to_the_aggregator(
+    tmp_path: Path,
+) -> None:
+    operator = next(pod for name, pod in pod_templates(render("hub", "everything")) if "operator" in name)
+    words = operator["spec"]["containers"][0]["args"]
+    egress = json.loads(words[words.index("--tracking-egress") + 1])
+    hub = replace(jobs.HUB, tracker_image="t", tracking_egress=egress)
+    (brain, fence), (follower, its_fence), (lung, lungs_fence) = (
+        jobs.aggregator("brain", hub),
+        jobs.tracker("brain", hub),
+        jobs.aggregator("lung", hub),
+    )
+    world = {
+        "aggregator": Pod("research", jobs.labels(brain)),
+        "tracker": Pod("research", jobs.labels(follower)),
+        "another job's aggregator": Pod("research", jobs.labels(lung)),
+        "prometheus": Pod("monitoring", {"app": "prometheus"}),
+        "names": Pod("kube-system", {"k8s-app": "kube-dns"}),
+        "mlflow": Address("192.0.2.7"),
+        "the internet": Address("198.51.100.1"),
+    }
+    table = """
+        tracker -> aggregator:8443
+        tracker -> mlflow:443
+        tracker -> names:53/udp
+        prometheus -> tracker:9090
+        tracker -> aggregator:9090
+        tracker -> another job's aggregator:8443
+        tracker -> the internet:443
+        tracker -> mlflow:5000
+        aggregator -> mlflow:443
+        aggregator -> names:53/udp
+        aggregator -> tracker:9090
+        prometheus -> aggregator:8443
+    """
+
+    assert passing((world, [fence, its_fence, lungs_fence]), table, tmp_path) == rows(table)[:4]
+
+
 def test_through_a_proxy_the_hub_itself_is_out_of_reach(tmp_path: Path) -> None:
     proxy = {"url": "http://proxy.hospital.example:3128"}
     narrow = {"proxy": proxy, "networkPolicy": {"hub": {"cidrs": ["192.0.2.33/32"]}}}

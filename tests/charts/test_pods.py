@@ -141,6 +141,19 @@ def test_who_makes_spans_is_told_the_collector_and_nobody_else_is() -> None:
     assert [name for name, env in told.items() if setting in env] == ["gateway"]
 
 
+def test_the_hub_is_told_of_trackers_where_they_are_wanted() -> None:
+    chosen = arguments(render("hub", "everything"), "operator")
+    assert chosen.tracker_image.rpartition(":")[0].endswith("fedward-tracker")
+    assert chosen.tracking_egress[-1] == {
+        "to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}],
+        "ports": [{"protocol": "TCP", "port": 443}],
+    }
+    assert (
+        arguments(render("hub"), "operator").tracker_image,
+        arguments(render("hub"), "operator").tracking_egress,
+    ) == ("", [])
+
+
 def test_a_trainer_is_told_the_gateways_address_in_the_variable_of_its_service() -> None:
     manifests = render("site")
     gateway = of_kind(manifests, "Service")["fedward-gateway"]

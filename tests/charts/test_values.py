@@ -64,6 +64,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("site", {"dashboards": {"labelValue": 1}}, "at '/dashboards/labelValue': got number, want string"),
     ("site", {"tracing": {"endpoint": "collector:4317"}}, "at '/tracing/endpoint': 'collector:4317' does not match"),
     ("hub", {"tracing": {"collectors": []}}, "at '/tracing/collectors': minItems: got 0, want 1"),
+    ("hub", {"tracking": {"servers": []}}, "at '/tracking/servers': minItems: got 0, want 1"),
     # Images.
     ("hub", {"images": {"door": {"digest": "sha256:abc"}}}, "at '/images/door/digest': 'sha256:abc' does not match"),
     ("site", {"images": {"trainer": {"repository": "Fedward/Trainer"}}}, "at '/images/trainer/repository'"),

@@ -6,7 +6,7 @@ import pytest
 from tests.cluster.operators import POLICY, make
 from tests.kube.waiting import wait_until
 
-from fedward_operator.hub import children
+from fedward_operator.hub import owned
 
 pytestmark = pytest.mark.cluster
 
@@ -38,7 +38,7 @@ def test_a_fence_that_was_taken_down_or_opened_is_put_back(running):
     policies = path.removesuffix("/brain-aggregator")
     found = wait_until("a fence is there again", lambda: federation.hub.request("GET", policies)["items"], 10)
     assert found[0]["spec"] == wanted
-    assert wanted["ingress"][0]["ports"][0]["port"] == children.PORT
+    assert wanted["ingress"][0]["ports"][0]["port"] == owned.PORT
 
 
 @pytest.mark.parametrize("name", ["fedward-trainers", "fedward-preflight"])

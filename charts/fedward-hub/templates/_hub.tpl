@@ -18,3 +18,12 @@
   ports:
     - {protocol: TCP, port: 8443}
 {{- end }}
+
+{{/* The MLflow servers that trackers log to. */}}
+{{- define "fedward.toTrackingServers" -}}
+- to: {{- toYaml .Values.tracking.servers | nindent 4 }}
+  ports:
+    {{- range .Values.tracking.ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}

@@ -11,11 +11,15 @@ from fedward_operator.api.meta import Resource
 
 _HTTP = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 _LONGEST_URI = 2048
+CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+"""The variables that MLflow's client takes its credentials from; a Secret names its keys so."""
+
 HAS_CREDENTIALS = "^[^/]*//[^/]*@"
 # Not shown in any message: whoever reads that would read the password.
 CREDENTIALS_REFUSED = (
     "holds a user name or a password, which everybody could read who may read the job; set "
-    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment instead"
+    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment instead, "
+    "or in the Secret that secretName gives"
 )
 
 
@@ -41,6 +45,19 @@ class MlflowTracking(Resource):
     uri: Annotated[MlflowUri, Field(description="Address of the server, http or https; credentials are never in it")]
     experiment: (
         Annotated[str, Field(min_length=1, max_length=250, description="Experiment; NAMESPACE/JOB where left out")]
+        | None
+    ) = None
+    secret_name: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=253,
+                pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+                description=f"Secret beside the job: {', '.join(CREDENTIALS)}, and ca.crt for a server of an authority "
+                "of one's own; for a job on a hub's cluster",
+            ),
+        ]
         | None
     ) = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -74,6 +75,10 @@ class HubAuthority:
         """
         return self.current.ends
 
+    def is_good(self, held: Mapping[str, str], now: datetime) -> bool:
+        """Tell of a certificate's Secret, by what is held of it, that it need not be issued anew."""
+        return held[naming.RENEW_AFTER] > show_time(now) and held[naming.AUTHORITY] == self.mark
+
     def own(self, now: datetime) -> Credentials:
         """Return what this operator shows to aggregators; renewed in time."""
         if self._own is None or now >= self._own[1]:
@@ -97,7 +102,14 @@ class HubAuthority:
             The files of a TLS secret, in base64, and when to renew it.
         """
         names = [aggregator_name(name, namespace, self.federation), f"{naming.aggregator(name)}.{namespace}.svc"]
-        issued = self.current.issue(Identity(self.federation, "job", uid), names, now, _LIFETIME)
+        return self._issue(Identity(self.federation, "job", uid), names, now)
+
+    def for_observer(self, uid: str, now: datetime) -> tuple[dict[str, str], str]:
+        """Issue a certificate that lets its holder watch the job of this uid, as `for_aggregator` does."""
+        return self._issue(Identity(self.federation, "observer", uid), [], now)
+
+    def _issue(self, identity: Identity, names: Sequence[str], now: datetime) -> tuple[dict[str, str], str]:
+        issued = self.current.issue(identity, names, now, _LIFETIME)
         files = {"tls.crt": issued.cert_pem, "tls.key": issued.key_pem, "ca.crt": issued.ca_pem}
         encoded = {file: base64.b64encode(content).decode() for file, content in files.items()}
         return encoded, show_time(now + _RENEWED_AFTER)

@@ -63,6 +63,7 @@ class HubCaches:
         self.services = Cache(views.view_service, family)
         self.fences = Cache(views.view_network_policy, family)
         self.aggregators: Cache[pods.JobView] = Cache(pods.view_job, family, lambda view: view.family)
+        self.trackers: Cache[pods.JobView] = Cache(pods.view_job, family, lambda view: view.family)
         self.pods: Cache[pods.PodView] = Cache(pods.view_pod, family, lambda view: view.family)
         self.refusals: Cache[pods.Refusal] = Cache(pods.view_refusal, refused, lambda view: view.job)
 
@@ -91,6 +92,7 @@ WATCHED: Mapping[str, tuple[Kind, Mapping[str, str]]] = {
     "fences": (kinds.NETWORK_POLICY, {"labelSelector": LABEL_UID}),
     "aggregators": (kinds.JOB, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
     "pods": (kinds.POD, {"labelSelector": f"{LABEL_COMPONENT}=aggregator"}),
+    "trackers": (kinds.JOB, {"labelSelector": f"{LABEL_COMPONENT}=tracker"}),
     "requests": (kinds.CERTIFICATE_REQUEST, {"fieldSelector": f"spec.signerName={SIGNER}"}),
     "refusals": (kinds.EVENT, {"fieldSelector": "reason=FailedCreate,involvedObject.kind=Job"}),
 }

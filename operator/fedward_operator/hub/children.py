@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub import views
+from fedward_operator.hub.owned import (
+    AGGREGATOR,
+    METRICS_PORT,
+    PORT,
+    TRACKER,
+    Manifest,
+    Owner,
+    from_scrapers,
+    head_of,
+    labels,
+    pod_labels,
+    scrape_annotations,
+    selector,
+)
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.kube import kinds
-from fedward_operator.kube.kinds import Kind
 from fedward_operator.pod_manifests import TMP, failure_policy, restricted_container, restricted_pod
 from fedward_operator.policy import naming
 from fedward_protocol.identity import aggregator_name
 from fedward_protocol.tracing.exporting import ENDPOINT
 
-PORT = 8443
-METRICS_PORT = 9090
 DOOR, OPERATOR = "door", "hub-operator"
 """The components whose pods the chart labels so, and which may reach an aggregator."""
 
@@ -27,37 +37,10 @@ JOB_FAILED = 3
 
 _QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
 
-Manifest = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The FederatedJob that children belong to."""
-
-    namespace: str
-    name: str
-    uid: str
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """An object that has to be there.
-
-    Attributes:
-        held: what of it is compared with what is there, as its view gives it; more is not looked at, because
-            Kubernetes itself keeps the rest from changing.
-    """
-
-    kind: Kind
-    namespace: str
-    name: str
-    held: Mapping[str, Any]
-
 
 def plan_map(owner: Owner, plan: str) -> Manifest:
     """Make the ConfigMap of the plan, which nobody can change."""
-    return {**_head(kinds.CONFIG_MAP, owner, naming.plan(owner.name)), "immutable": True, "data": {"plan.json": plan}}
+    return {**head_of(kinds.CONFIG_MAP, owner, naming.plan(owner.name)), "immutable": True, "data": {"plan.json": plan}}
 
 
 def claim(owner: Owner, settings: HubSettings) -> Manifest:
@@ -65,42 +48,42 @@ def claim(owner: Owner, settings: HubSettings) -> Manifest:
     spec: Manifest = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": settings.storage}}}
     if settings.storage_class is not None:
         spec["storageClassName"] = settings.storage_class
-    return {**_head(kinds.CLAIM, owner, naming.aggregator(owner.name)), "spec": spec}
+    return {**head_of(kinds.CLAIM, owner, naming.aggregator(owner.name)), "spec": spec}
 
 
 def service(owner: Owner) -> Manifest:
     """Make the Service that the door sends sites' connections to."""
     spec = {
-        "selector": _selector(owner),
+        "selector": selector(owner, AGGREGATOR),
         "ports": [{"name": "grpc", "port": PORT, "targetPort": PORT, "protocol": "TCP", "appProtocol": "grpc"}],
     }
-    return {**_head(kinds.SERVICE, owner, naming.aggregator(owner.name)), "spec": spec}
+    return {**head_of(kinds.SERVICE, owner, naming.aggregator(owner.name)), "spec": spec}
 
 
 def service_held(owner: Owner) -> Mapping[str, Any]:
     """Say what of the Service has to stay."""
-    return {"selector": _selector(owner), "ports": [(PORT, PORT)]}
+    return {"selector": selector(owner, AGGREGATOR), "ports": [(PORT, PORT)]}
 
 
-def network_policy(owner: Owner, settings: HubSettings) -> Manifest:
-    """Make the fence: door and operator reach an aggregator, scrapers its metrics; it reaches a collector, if any."""
+def network_policy(owner: Owner, settings: HubSettings, *, tracked: bool) -> Manifest:
+    """Make the fence: door, operator and tracker reach an aggregator, scrapers its metrics; it reaches a collector."""
     home = {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}}
     callers: list[Manifest] = [
         {"namespaceSelector": home, "podSelector": {"matchLabels": {naming.LABEL_COMPONENT: component}}}
         for component in (DOOR, OPERATOR)
     ]
+    if tracked:
+        callers.append({"podSelector": {"matchLabels": selector(owner, TRACKER)}})
     ingress = [{"from": callers, "ports": [{"protocol": "TCP", "port": PORT}]}]
-    if settings.scrapers:
-        scrapers = [dict(peer) for peer in settings.scrapers]
-        ingress.append({"from": scrapers, "ports": [{"protocol": "TCP", "port": METRICS_PORT}]})
+    ingress += from_scrapers(settings)
     spec = {
-        "podSelector": {"matchLabels": _selector(owner)},
+        "podSelector": {"matchLabels": selector(owner, AGGREGATOR)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": ingress,
         # Said, not left out: else what somebody adds here would not be taken away.
         "egress": [dict(rule) for rule in settings.tracing_egress],
     }
-    return {**_head(kinds.NETWORK_POLICY, owner, naming.aggregator(owner.name)), "spec": spec}
+    return {**head_of(kinds.NETWORK_POLICY, owner, naming.aggregator(owner.name)), "spec": spec}
 
 
 def network_policy_held(manifest: Manifest) -> Mapping[str, Any]:
@@ -108,18 +91,17 @@ def network_policy_held(manifest: Manifest) -> Mapping[str, Any]:
     return {"fence": views.fence(manifest["spec"])}
 
 
-def tls_secret(owner: Owner, files: Mapping[str, str], renew_after: str, authority: str) -> Manifest:
-    """Make the Secret of the aggregator's certificate: `files` in base64, `authority` the mark of who issued them."""
-    head = _head(kinds.SECRET, owner, naming.aggregator_tls(owner.name))
+def tls_secret(owner: Owner, name: str, files: Mapping[str, str], renew_after: str, authority: str) -> Manifest:
+    """Make the Secret of a certificate: `files` in base64, `authority` the mark of who issued them."""
+    head = head_of(kinds.SECRET, owner, name)
     head["metadata"]["annotations"] = {naming.RENEW_AFTER: renew_after, naming.AUTHORITY: authority}
     return {**head, "type": "kubernetes.io/tls", "data": dict(files)}
 
 
 def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings: HubSettings) -> Manifest:
     """Make the Job of the aggregator, which first makes the initial model."""
-    head = _head(kinds.JOB, owner, naming.aggregator_job(owner.name, attempt))
-    labels = {**_selector(owner), naming.LABEL_JOB: owner.name, naming.LABEL_NAMESPACE: owner.namespace}
-    labels[naming.LABEL_ATTEMPT] = str(attempt)
+    head = head_of(kinds.JOB, owner, naming.aggregator_job(owner.name, attempt))
+    labels = pod_labels(owner, AGGREGATOR, attempt)
     head["metadata"]["labels"] |= labels | {name: owner.labels[name] for name in _QUEUE_LABELS if name in owner.labels}
     plan: Manifest = {"name": "plan", "mountPath": "/plan", "readOnly": True}
     tmp: Manifest = {"name": "tmp", "mountPath": TMP}
@@ -169,17 +151,9 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
         "backoffLimit": spec.backoff_limit,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": failure_policy("aggregator", JOB_FAILED),
-        "template": {"metadata": {"labels": labels, **_scrape_annotations(settings)}, "spec": pod},
+        "template": {"metadata": {"labels": labels, **scrape_annotations(settings)}, "spec": pod},
     }
     return {**head, "spec": job}
-
-
-def _scrape_annotations(settings: HubSettings) -> Manifest:
-    """Say how to scrape a pod, as many a Prometheus is configured to read it."""
-    if not settings.annotate_aggregators:
-        return {}
-    said = {"scrape": "true", "scheme": "http", "path": "/metrics", "port": str(METRICS_PORT)}
-    return {"annotations": {f"prometheus.io/{name}": value for name, value in said.items()}}
 
 
 def site_job(
@@ -211,12 +185,12 @@ def site_job(
     }
     if spec.image is not None:
         document["image"] = spec.image
-    labels = {**_labels(owner), naming.LABEL_SIDE: "hub"}
+    marks = {**labels(owner), naming.LABEL_SIDE: "hub"}
     metadata = {"namespace": naming.mailbox(site), "name": naming.site_job(owner.name, owner.namespace)}
     return {
         "apiVersion": kinds.SITE_JOB.api_version,
         "kind": kinds.SITE_JOB.name,
-        "metadata": {**metadata, "labels": labels},
+        "metadata": {**metadata, "labels": marks},
         "spec": document,
     }
 
@@ -224,37 +198,3 @@ def site_job(
 def _dumped(model: Any) -> Manifest:
     found: Manifest = json.loads(model.model_dump_json(by_alias=True, exclude_none=True))
     return found
-
-
-def _head(kind: Kind, owner: Owner, name: str) -> Manifest:
-    return {
-        "apiVersion": kind.api_version,
-        "kind": kind.name,
-        "metadata": {
-            "namespace": owner.namespace,
-            "name": name,
-            "labels": _labels(owner),
-            "ownerReferences": [
-                {
-                    "apiVersion": kinds.FEDERATED_JOB.api_version,
-                    "kind": kinds.FEDERATED_JOB.name,
-                    "name": owner.name,
-                    "uid": owner.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
-        },
-    }
-
-
-def _labels(owner: Owner) -> dict[str, str]:
-    return {
-        naming.LABEL_JOB: owner.name,
-        naming.LABEL_NAMESPACE: owner.namespace,
-        naming.LABEL_UID: owner.uid,
-    }
-
-
-def _selector(owner: Owner) -> dict[str, str]:
-    return {naming.LABEL_COMPONENT: "aggregator", naming.LABEL_UID: owner.uid}

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub.progress import Progress
+from fedward_operator.hub.tracking.finding import UNTRACKED, Trackers
 from fedward_operator.hub.views import PartView
 from fedward_operator.policy import conditions, deadline, suspend, ttl
 from fedward_operator.policy.failure import diagnose
@@ -39,6 +40,7 @@ class Observed:
         sites: the sites that its plan names; None while there is no plan.
         connected: which of all sites can be heard.
         revoked: which of its plan's sites belong to the federation no more.
+        trackers: what logs it.
         unplanned: why there is no plan.
         parts: its SiteJobs by site.
         aggregator: the Job of the attempt that runs, if there is one.
@@ -62,6 +64,7 @@ class Observed:
     progress: Progress | None = None
     refused: Problem | None = None
     revoked: frozenset[str] = frozenset()
+    trackers: Trackers = UNTRACKED
 
 
 @dataclass(frozen=True, slots=True)

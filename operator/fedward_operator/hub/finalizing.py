@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedward_operator.api.meta import API_VERSION
 from fedward_operator.hub.caches import HubCaches
-from fedward_operator.hub.children import Manifest, Owner
+from fedward_operator.hub.owned import Manifest, Owner
 from fedward_operator.hub.views import JobView, Key
 from fedward_operator.hub.writing import write_all
 from fedward_operator.kube import kinds

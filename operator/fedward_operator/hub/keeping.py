@@ -12,9 +12,9 @@ from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub import children
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.caches import HubCaches, own
-from fedward_operator.hub.children import Manifest, Owner
 from fedward_operator.hub.decide import Decision, Stage
 from fedward_operator.hub.finalizing import Finalizing
+from fedward_operator.hub.owned import Manifest, Owner
 from fedward_operator.hub.planning import NamedPlan, Planner
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.hub.views import ChildView, Key, PartView
@@ -23,7 +23,7 @@ from fedward_operator.kube import kinds
 from fedward_operator.kube.cache import Cache
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.errors import ApiError
-from fedward_operator.policy import conditions, naming
+from fedward_operator.policy import naming
 from fedward_operator.policy.failure import explain_refusal
 from fedward_operator.policy.problem import Problem
 
@@ -84,9 +84,10 @@ class Keeper:
         if service is None or service.held != children.service_held(owner):
             writes.append(self._client.apply(kinds.SERVICE, children.service(owner), force=service is not None))
         secret = self._ours(caches.secrets, owner, naming.aggregator_tls(owner.name))
-        if secret is None or not self._is_good(secret, now):
+        if secret is None or not self._authority.is_good(secret.held, now):
             files, after = self._authority.for_aggregator(owner.name, owner.namespace, owner.uid, now)
-            manifest = children.tls_secret(owner, files, after, self._authority.mark)
+            name = naming.aggregator_tls(owner.name)
+            manifest = children.tls_secret(owner, name, files, after, self._authority.mark)
             writes.append(self._client.apply(kinds.SECRET, manifest, force=secret is not None))
         writes.append(self._keep_fenced(owner, spec, attempt))
         held = {"attempt": attempt, "suspend": False, "address": self._settings.door}
@@ -95,7 +96,8 @@ class Keeper:
 
     async def _keep_fenced(self, owner: Owner, spec: FederatedJobSpec, attempt: int) -> None:
         """Keep the fence, and only then the aggregator behind it: its first container runs the researcher's image."""
-        wanted = children.network_policy(owner, self._settings)
+        tracked = spec.tracking is not None and bool(self._settings.tracker_image)
+        wanted = children.network_policy(owner, self._settings, tracked=tracked)
         fence = self._ours(self._caches.fences, owner, naming.aggregator(owner.name))
         if fence is None or fence.held != children.network_policy_held(wanted):
             await self._client.apply(kinds.NETWORK_POLICY, wanted, force=fence is not None)
@@ -133,10 +135,6 @@ class Keeper:
                 manifest = children.site_job(owner, spec, part.site, (text, plan.digest), self._settings, held)
                 writes.append(self._client.apply(kinds.SITE_JOB, manifest))
         await write_all(writes)
-
-    def _is_good(self, secret: ChildView, now: datetime) -> bool:
-        is_young = secret.held[naming.RENEW_AFTER] > conditions.show_time(now)
-        return bool(is_young and secret.held[naming.AUTHORITY] == self._authority.mark)
 
     def _has_aggregator(self, key: Key, uid: str, attempt: int) -> bool:
         return any(each.owner == uid and each.attempt == attempt for each in self._caches.aggregators.of(key))

@@ -12,8 +12,8 @@ from fedward_operator.api.site_job import LONGEST_PLAN
 from fedward_operator.hub import children
 from fedward_operator.hub.bundle import bundle_of
 from fedward_operator.hub.caches import HubCaches, own
-from fedward_operator.hub.children import Manifest, Owner
 from fedward_operator.hub.findings import UnresolvableError
+from fedward_operator.hub.owned import Manifest, Owner
 from fedward_operator.hub.resolve import resolve
 from fedward_operator.kube import kinds
 from fedward_operator.kube.client import Client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -11,21 +12,23 @@ from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub import status, telling
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.caches import HubCaches
-from fedward_operator.hub.children import Manifest, Owner
 from fedward_operator.hub.decide import Decision, Observed, Stage, decide
 from fedward_operator.hub.dismissals import Dismissals
 from fedward_operator.hub.finalizing import Finalizing
 from fedward_operator.hub.keeping import Keeper
 from fedward_operator.hub.observer import Observer
+from fedward_operator.hub.owned import Manifest, Owner
 from fedward_operator.hub.planning import NamedPlan, Planner, known_plan
 from fedward_operator.hub.progress import dismissed
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.hub.telling import Telling
+from fedward_operator.hub.tracking.finding import Trackers
+from fedward_operator.hub.tracking.keeping import TrackerKeeper
 from fedward_operator.hub.views import JobView, Key
 from fedward_operator.kube import kinds
 from fedward_operator.kube.client import Client
 from fedward_operator.kube.settling import Settling
-from fedward_operator.policy import naming
+from fedward_operator.policy import naming, pods
 from fedward_operator.policy.problem import Problem
 
 OURS = "fedward.io/operator"
@@ -50,6 +53,8 @@ class HubReconciler:
         self._observer, self._dismissals = observer, dismissals
         self._planner, self._finalizing = Planner(client, caches, settings.federation), Finalizing(client, caches)
         self._keeper = Keeper(client, caches, self._planner, self._finalizing, authority, settings, now)
+        self._tracking = TrackerKeeper(client, caches, authority, settings, now)
+        self._tracks = bool(settings.tracker_image)
         self._telling = Telling(client, caches, now, settling)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -92,12 +97,16 @@ class HubReconciler:
             await self._telling.write(view, job, status.status_of(seen, decision, digest))
         if not isinstance(plan, Problem):
             refused = await self._keeper.make_it_so(owner, job, spec, plan, decision)
+        untracked = await self._tracking.make_it_so(owner, job, spec, decision)
+        seen = replace(seen, trackers=self._trackers(view, decision.attempt, untracked))
         self._listen(view, decision, seen)
         if refused is not None:
-            seen = self._observe(view, job, spec, plan, refused)
+            seen = replace(self._observe(view, job, spec, plan, refused), trackers=seen.trackers)
             decision = decide(seen)
         waits = await self._telling.say(view, job, status.status_of(seen, decision, digest))
-        again = [each for each in (waits, decision.look_again_s, 30.0 if refused else None) if each is not None]
+        again = [
+            each for each in (waits, decision.look_again_s, 30.0 if refused or untracked else None) if each is not None
+        ]
         return min(again) if again else None
 
     def _observe(
@@ -115,7 +124,7 @@ class HubReconciler:
             (each for each in jobs if each.attempt >= recorded), key=lambda each: each.attempt, default=None
         )
         attempt = aggregator.attempt if aggregator else recorded
-        pods = [pod for pod in self._caches.pods.of(view.key) if pod.owner == view.uid and pod.attempt == attempt]
+        its_pods = [pod for pod in self._caches.pods.of(view.key) if pod.owner == view.uid and pod.attempt == attempt]
         not_created = None
         if aggregator is not None:
             refusals = self._caches.refusals.of((aggregator.namespace, aggregator.name))
@@ -131,12 +140,22 @@ class HubReconciler:
             unplanned=plan if isinstance(plan, Problem) else None,
             parts={part.site: part for part in self._caches.parts.of(view.key) if part.job_uid == view.uid},
             aggregator=aggregator,
-            pods=pods,
+            pods=its_pods,
             not_created=not_created,
             progress=self._observer.latest(view.key, view.uid, attempt),
             refused=refused,
             revoked=frozenset() if isinstance(plan, Problem) else self._revoked(plan.sites),
         )
+
+    def _trackers(self, view: JobView, attempt: int, refused: Problem | None) -> Trackers:
+        namespace, name = view.key
+
+        def own(job: str) -> pods.JobView | None:
+            found = self._caches.trackers.get((namespace, job))
+            return found if found and found.owner == view.uid and not found.deleting else None
+
+        follower, finisher = own(naming.follower_job(name, attempt)), own(naming.finisher_job(name))
+        return Trackers(self._tracks, follower, finisher, refused)
 
     def _revoked(self, sites: Sequence[str]) -> frozenset[str]:
         known = ((name, self._caches.sites.get(("", name))) for name in sites)

@@ -25,6 +25,8 @@ class HubSettings:
         annotate_aggregators: whether aggregators' pods say by annotations how Prometheus scrapes them.
         tracing_endpoint: the collector that aggregators send spans to; none where empty.
         tracing_egress: what they may reach for that: egress rules as a NetworkPolicy has them.
+        tracker_image: image of what logs jobs to MLflow; nothing does where empty.
+        tracking_egress: what that may reach besides the aggregator: egress rules.
         pull_secrets: what images are pulled with; Secrets in the jobs' namespaces.
     """
 
@@ -40,4 +42,6 @@ class HubSettings:
     annotate_aggregators: bool = False
     tracing_endpoint: str = ""
     tracing_egress: Sequence[Mapping[str, Any]] = ()
+    tracker_image: str = ""
+    tracking_egress: Sequence[Mapping[str, Any]] = ()
     pull_secrets: Sequence[str] = ()

@@ -10,6 +10,7 @@ from typing import Any
 from fedward_operator.api.job import FederatedJobStatus
 from fedward_operator.hub.decide import Decision, Observed, Stage
 from fedward_operator.hub.progress import dismissed
+from fedward_operator.hub.tracking.finding import tracked
 from fedward_operator.policy import conditions
 from fedward_operator.policy.conditions import Finding
 from fedward_operator.policy.problem import Problem
@@ -28,11 +29,6 @@ _STAGE_STATES = {
     Stage.FAILED: "Failed",
     Stage.DELETED: "Deleting",
 }
-
-_NOT_TRACKED = (
-    "spec.tracking is not acted upon: nothing at the hub logs to MLflow; once the job has ended, fetch it with "
-    "fedward report JOB, and log what that wrote with fedward track FOLDER"
-)
 
 Status = dict[str, Any]
 
@@ -172,16 +168,17 @@ def _findings(seen: Observed, decision: Decision, state: str, sites: list[Status
     yield Finding("Running", running, state, _explain(seen, decision))
     yield _quorum(seen, stage, sites)
     yield _degraded(stage, why, sites)
-    ended = why or Problem(stage.name.capitalize(), "")
+    outcome = why or Problem(stage.name.capitalize(), "")
     open_ = Finding("Completed", False, "NotFinished"), Finding("Failed", False, "NotFailed")
-    yield Finding("Completed", True, "Completed", ended.message) if stage is Stage.COMPLETED else open_[0]
-    yield Finding("Failed", True, ended.reason, ended.message) if stage is Stage.FAILED else open_[1]
+    yield Finding("Completed", True, "Completed", outcome.message) if stage is Stage.COMPLETED else open_[0]
+    yield Finding("Failed", True, outcome.reason, outcome.message) if stage is Stage.FAILED else open_[1]
     if stage is Stage.SUSPENDED:
-        yield Finding("Suspended", True, "Suspended", ended.message)
+        yield Finding("Suspended", True, "Suspended", outcome.message)
     else:
         yield Finding("Suspended", False, "NotSuspended")
-    if seen.spec.tracking is not None:
-        yield Finding("Tracked", False, "HubDoesNotTrack", _NOT_TRACKED)
+    ended = stage in (Stage.COMPLETED, Stage.FAILED)
+    if (finding := tracked(seen.spec, seen.trackers, runs=running, ended=ended)) is not None:
+        yield finding
 
 
 def _explain(seen: Observed, decision: Decision) -> str:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from fedward_operator.api.meta import API_VERSION
 from fedward_operator.hub import status
 from fedward_operator.hub.caches import HubCaches
-from fedward_operator.hub.children import Manifest
 from fedward_operator.hub.notes import notes
+from fedward_operator.hub.owned import Manifest
 from fedward_operator.hub.views import JobView, Key
 from fedward_operator.kube import events, kinds
 from fedward_operator.kube.client import Client

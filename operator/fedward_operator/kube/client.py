@@ -162,13 +162,22 @@ class Client:
             content_type="application/json-patch+json",
         )
 
-    async def delete(self, kind: Kind, namespace: str | None, name: str, uid: str | None = None) -> None:
-        """Delete an object and, behind it, what it owns; nothing happens if it is gone, or another by then.
+    async def delete(
+        self, kind: Kind, namespace: str | None, name: str, uid: str | None = None, *, last: bool = False
+    ) -> None:
+        """Delete an object and what it owns; nothing happens if it is gone, or another by then.
+
+        Args:
+            kind: its kind.
+            namespace: its namespace, None for cluster-scoped kinds.
+            name: its name.
+            uid: which object of this name.
+            last: whether it is there until all that it owns is gone.
 
         Raises:
             ApiError, UnavailableError.
         """
-        options: Object = {"propagationPolicy": "Background"}
+        options: Object = {"propagationPolicy": "Foreground" if last else "Background"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         try:

@@ -60,6 +60,26 @@ def aggregator_job(job: str, attempt: int) -> str:
     return f"{job}-aggregator-{attempt}"
 
 
+def tracker(job: str) -> str:
+    """Name the fence of a job's trackers."""
+    return f"{job}-tracker"
+
+
+def tracker_tls(job: str) -> str:
+    """Name the Secret of a tracker's certificate."""
+    return f"{job}-tracker-tls"
+
+
+def follower_job(job: str, attempt: int) -> str:
+    """Name the Job that logs one attempt as it goes."""
+    return f"{job}-tracker-{attempt}"
+
+
+def finisher_job(job: str) -> str:
+    """Name the Job that logs what a job has left once it has ended."""
+    return f"{job}-tracker-end"
+
+
 def site_job(job: str, namespace: str) -> str:
     """Name a job's SiteJobs: in a mailbox, jobs of all the hub's namespaces meet."""
     digest = hashlib.sha256(f"{namespace}/{job}".encode()).hexdigest()[:8]

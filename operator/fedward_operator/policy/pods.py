@@ -56,6 +56,7 @@ class JobView:
         order: which work order a trainer holds.
         gpus: accelerators that its pod is given.
         failures: how many of its pods have failed, without those that a disruption took away.
+        ready: whether a pod of it says that it is.
     """
 
     namespace: str
@@ -70,6 +71,12 @@ class JobView:
     order: str
     gpus: int = 0
     failures: int = 0
+    ready: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it runs, or will."""
+        return self.complete or self.failed is not None
 
 
 def view_pod(item: Mapping[str, Any]) -> PodView:
@@ -122,6 +129,7 @@ def view_job(item: Mapping[str, Any]) -> JobView:
         order=labels.get(ORDER, ""),
         gpus=_gpus(item),
         failures=status.get("failed", 0),
+        ready=status.get("ready", 0) > 0,
     )
 
 

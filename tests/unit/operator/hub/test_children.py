@@ -10,7 +10,8 @@ from situation import UID, spec
 
 from fedward_operator.api.site_job import SiteJob
 from fedward_operator.hub import children
-from fedward_operator.hub.children import JOB_FAILED, Owner
+from fedward_operator.hub.children import JOB_FAILED
+from fedward_operator.hub.owned import Owner
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.hub.views import view_network_policy, view_part, view_secret, view_service
 from fedward_operator.kube import kinds
@@ -30,10 +31,10 @@ OWN = [
     (kinds.CONFIG_MAP, children.plan_map(OWNER, "{}"), "glioma-plan"),
     (kinds.CLAIM, children.claim(OWNER, SETTINGS), "glioma-aggregator"),
     (kinds.SERVICE, children.service(OWNER), "glioma-aggregator"),
-    (kinds.NETWORK_POLICY, children.network_policy(OWNER, SETTINGS), "glioma-aggregator"),
+    (kinds.NETWORK_POLICY, children.network_policy(OWNER, SETTINGS, tracked=False), "glioma-aggregator"),
     (
         kinds.SECRET,
-        children.tls_secret(OWNER, {"tls.crt": "eA=="}, "2026-05-01T00:00:00Z", "m"),
+        children.tls_secret(OWNER, "glioma-aggregator-tls", {"tls.crt": "eA=="}, "2026-05-01T00:00:00Z", "m"),
         "glioma-aggregator-tls",
     ),
     (kinds.JOB, children.aggregator_job(OWNER, spec(), 2, SETTINGS), "glioma-aggregator-2"),
@@ -98,7 +99,7 @@ def test_the_service_leads_to_the_aggregators_pods_of_any_attempt_and_to_no_othe
 
 
 def test_a_fence_is_recognised_as_it_should_be_and_a_loosened_one_is_not():
-    wanted = children.network_policy(OWNER, SETTINGS)
+    wanted = children.network_policy(OWNER, SETTINGS, tracked=False)
     item = json.loads(json.dumps(wanted))
     item["metadata"]["uid"] = "n1"
     del item["spec"]["egress"]  # as the API server leaves out what is empty
@@ -109,7 +110,7 @@ def test_a_fence_is_recognised_as_it_should_be_and_a_loosened_one_is_not():
 
 
 def test_a_fence_is_around_the_aggregators_pods_of_any_attempt_and_lets_nothing_out():
-    fence = children.network_policy(OWNER, SETTINGS)["spec"]
+    fence = children.network_policy(OWNER, SETTINGS, tracked=False)["spec"]
 
     assert fence["podSelector"]["matchLabels"] == children.service(OWNER)["spec"]["selector"]
     assert fence["policyTypes"] == ["Ingress", "Egress"]
@@ -125,13 +126,13 @@ def test_an_aggregator_is_told_the_collector_and_its_fence_lets_it_there(endpoin
     env = pod["containers"][0].get("env", [])
     assert env == ([{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint}] if endpoint else [])
     assert "env" not in pod["initContainers"][0], "that one runs the researcher's code"
-    assert children.network_policy(OWNER, settings)["spec"]["egress"] == rules
+    assert children.network_policy(OWNER, settings, tracked=False)["spec"]["egress"] == rules
 
 
 @pytest.mark.parametrize("scrapers", [[], [{"namespaceSelector": {"matchLabels": {"team": "watch"}}}]])
 def test_metrics_are_for_those_alone_who_were_named(scrapers):
     settings = HubSettings("f", "d:1", "a", "t", scrapers=scrapers)
-    rules = children.network_policy(OWNER, settings)["spec"]["ingress"]
+    rules = children.network_policy(OWNER, settings, tracked=False)["spec"]["ingress"]
 
     assert [rule["from"] for rule in rules if rule["ports"][0]["port"] == 9090] == ([scrapers] if scrapers else [])
     assert all(rule["from"] for rule in rules), "a rule without peers lets everybody in"
@@ -149,7 +150,9 @@ def test_a_pod_says_how_to_scrape_it_where_the_hub_wants_that(annotated):
 
 
 def test_a_certificate_says_when_to_renew_it():
-    item = children.tls_secret(OWNER, {"tls.crt": "eA==", "tls.key": "eA=="}, "2026-05-01T00:00:00Z", "m")
+    item = children.tls_secret(
+        OWNER, "glioma-aggregator-tls", {"tls.crt": "eA==", "tls.key": "eA=="}, "2026-05-01T00:00:00Z", "m"
+    )
     item["metadata"]["uid"] = "s1"
 
     assert item["type"] == "kubernetes.io/tls"
