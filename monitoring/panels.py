@@ -80,18 +80,18 @@ def figure(
     )
 
 
-def course(frame: Frame, *queries: Query, stacked: bool = False, at_most: float | None = None) -> timeseries.Panel:
-    """Show numbers over time."""
+def course(frame: Frame, *queries: Query, stacked: bool = False, up_to: float | None = None) -> timeseries.Panel:
+    """Show numbers over time, on an axis from 0 to at least `up_to`; it goes on below 0 where numbers do."""
     panel = _framed(timeseries.Panel(), frame, queries, NEUTRAL, None, instant=False)
-    panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)).min(0)
+    panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)).axis_soft_min(0)
     panel.legend(common.VizLegendOptions().show_legend(True).placement(options.LegendPlacement.BOTTOM))
     panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI).sort(options.SortOrder.DESCENDING))
     # A round can last longer than the step between two points; a line is easier to follow than dots.
     panel.line_width(2).fill_opacity(40 if stacked else 0).show_points(options.VisibilityMode.NEVER)
     if stacked:
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
-    if at_most is not None:
-        panel.max(at_most)
+    if up_to is not None:
+        panel.axis_soft_max(up_to)
     return panel
 
 

@@ -43,8 +43,8 @@ SIZES = {
 }
 """Values that a label has in the example: one job of 71 sites, with the metrics of the built-in segmentation task."""
 
-STATES_THAT_ARE = ("site_state", "job_state", "job_site_state", "site_job_state", "trainer_stage")
-"""Endings of families that show the present state alone, so that `state` and `stage` make no more series of them."""
+ONE_AT_A_TIME = ("site_state", "job_state", "job_site_state", "site_job_state", "trainer_stage", "_score")
+"""Endings of families that show one state, stage or metric at a time, so that these labels make no more series."""
 
 SITE_STAGES = 5
 """Stages that are a site's own."""
@@ -63,7 +63,9 @@ class Family:
     @property
     def series(self) -> int | None:
         """How many there are in the example; None where that depends on what occurs."""
-        labels = [label for label in self.labels if not (_is_present_only(self) and label in ("state", "stage"))]
+        labels = [
+            label for label in self.labels if not (_is_one_at_a_time(self) and label in ("state", "stage", "metric"))
+        ]
         if any(label not in SIZES for label in labels):
             return None
         sizes = [SITE_STAGES if label == "stage" and "site" in labels else SIZES[label] for label in labels]
@@ -162,8 +164,8 @@ def _labels_of(metric: Metric) -> tuple[str, ...]:
     return tuple(metric._labelnames)
 
 
-def _is_present_only(family: Family) -> bool:
-    return family.name.endswith(STATES_THAT_ARE)
+def _is_one_at_a_time(family: Family) -> bool:
+    return family.name.endswith(ONE_AT_A_TIME)
 
 
 def _totals(found: Sequence[Part]) -> Iterator[str]:

@@ -13,6 +13,10 @@ _LAST_AWAY = (
     f"    + {_JOB} group_left () max by (job_namespace, job_name) (fedward_aggregator_round))[1d:1m])"
 )
 """The round in which a site was seen away last, within a day."""
+_BY_METRIC = "max by (job_namespace, job_name, metric)"
+_OF_METRIC = "on (job_namespace, job_name, metric)"
+_SCALE = f"clamp_min(abs({_BY_METRIC} (fedward_aggregator_best_score)), 1)"
+"""How much a difference of the job's own metric counts against: 1 for a share such as Dice, else the best score."""
 _OPERATOR = 'and on (instance) fedward_operator_build_info{role="hub"}'
 
 SITES = (
@@ -105,27 +109,26 @@ JOBS = (
         "Refused {{ $value }} times within six hours. What a site sends in vain, it trains in vain.",
     ),
     Alert(
-        "FedwardDiceFalling",
-        # By job, as an aggregator that is started again is another instance. One in an earlier round than was seen is
-        # that of a new job under an old name.
-        'max by (job_namespace, job_name, metric) (max_over_time(fedward_aggregator_metric{metric="dice"}[12h]))\n'
-        '  - max by (job_namespace, job_name, metric) (fedward_aggregator_metric{metric="dice"}) > 0.1\n'
-        f"  and {_JOB} max by (job_namespace, job_name) (fedward_aggregator_round)\n"
-        "    >= max by (job_namespace, job_name) (max_over_time(fedward_aggregator_round[12h]))",
+        "FedwardScoreFalling",
+        f"{_BY_METRIC} (fedward_aggregator_best_score) - {_BY_METRIC} (fedward_aggregator_metric)\n"
+        f"  > {_OF_METRIC} 0.1 * {_SCALE}",
         10,
         "warning",
-        f'The mean Dice of {_WHICH} has fallen by {{{{ $value | printf "%.2f" }}}}',
-        "The latest global model is worse by more than 0.1 than the best of the last 12 hours. The best one is kept.",
+        f'{{{{ $labels.metric }}}} of {_WHICH} has fallen by {{{{ $value | printf "%.2f" }}}}',
+        "The latest global model is much worse than the best one so far, by the metric that the job chooses it by. The "
+        "best one is kept.",
     ),
     Alert(
         "FedwardSiteDiverging",
-        f'fedward_aggregator_metric{{metric="dice"}} - {_JOB} group_right ()\n'
-        '  fedward_aggregator_site_metric{metric="dice"} > 0.2\n'
+        f"{_BY_METRIC} (fedward_aggregator_metric) - {_OF_METRIC} group_right ()\n"
+        f"  max by ({_SITE}, metric) (fedward_aggregator_site_metric)\n"
+        f"  > {_OF_METRIC} group_left () 0.2 * {_SCALE}\n"
         f"  and {_JOB} fedward_aggregator_round >= 5",
         10,
         "warning",
         f"The model of {_WHICH} serves {{{{ $labels.site }}}} badly",
-        'Dice at this site is {{ $value | printf "%.2f" }} below the federation\'s mean, after five rounds or more.',
+        '{{ $labels.metric }} at this site is {{ $value | printf "%.2f" }} below the federation\'s mean, after five '
+        "rounds or more.",
     ),
 )
 """About jobs and their models."""

@@ -129,21 +129,28 @@ _JOBS = Row(
             *(
                 Column(
                     name,
-                    f"{before}max by ({_JOB}) (fedward_operator_job_{series}{{{_PICKED}{more}}})"
+                    f"{before}max by ({_JOB}) (fedward_operator_job_{series}{{{_PICKED}}})"
                     f" and on ({_JOB}) topk({_MOST_JOBS}, max by ({_JOB})"
                     f" (fedward_operator_job_created_timestamp_seconds{{{_PICKED}}}))",
                     unit,
                     decimals=decimals,
                 )
-                for name, series, before, more, unit, decimals in (
-                    ("Round", "round", "", "", "none", None),
-                    ("of", "rounds", "", "", "none", None),
-                    ("Sites ready", "sites_ready", "", "", "none", None),
-                    ("wanted", "sites_wanted", "", "", "none", None),
-                    ("Attempt", "attempt", "", "", "none", None),
-                    ("Dice", "metric", "", ',metric="dice"', "none", 3),
-                    ("Age", "created_timestamp_seconds", "time() - ", "", "s", None),
+                for name, series, before, unit, decimals in (
+                    ("Round", "round", "", "none", None),
+                    ("of", "rounds", "", "none", None),
+                    ("Sites ready", "sites_ready", "", "none", None),
+                    ("wanted", "sites_wanted", "", "none", None),
+                    ("Attempt", "attempt", "", "none", None),
+                    ("Score", "score", "", "none", 3),
+                    ("Age", "created_timestamp_seconds", "time() - ", "s", None),
                 )
+            ),
+            Column(
+                "Metric",
+                f"max by ({_JOB}, metric) (fedward_operator_job_score{{{_PICKED}}})"
+                f" and on ({_JOB}) topk({_MOST_JOBS}, max by ({_JOB})"
+                f" (fedward_operator_job_created_timestamp_seconds{{{_PICKED}}}))",
+                takes="metric",
             ),
             link=_OPEN_JOB,
         ),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from monitoring.dashboards.job_queries import DICE_OF_ALL_SITES, DICE_OF_SITES, JOB, SITES, of_site
+from monitoring.dashboards.job_queries import (
+    JOB,
+    NOT_JUDGED,
+    PARTS,
+    SCORE,
+    SCORE_OF_ALL_SITES,
+    SCORE_OF_SITES,
+    SITES,
+    of_site,
+)
 from monitoring.dashboards.job_rounds import SENT, TIME
 from monitoring.dashboards.page import Choice, Row, page
 from monitoring.panels import (
@@ -47,15 +56,29 @@ _NOW = Row(
         ),
         figure(
             Frame(
-                "Dice", "Mean over all sites' cases, of the last model that was evaluated.", "none", 3, 4, decimals=3
+                "Score",
+                "Mean over all sites' cases, of the last model that was evaluated; by the metric that the job chooses "
+                "its best model by.",
+                "none",
+                3,
+                4,
+                empty=NOT_JUDGED,
+                decimals=3,
             ),
-            Query(f'max(fedward_aggregator_metric{{{JOB},metric="dice"}})'),
+            Query(SCORE, "{{metric}}"),
+            shows="value_and_name",
         ),
         figure(
             Frame(
-                "Served worst", "The site where the model scores lowest, and its Dice there.", "none", 3, 4, decimals=3
+                "Served worst",
+                "The site where the model scores lowest, and its score there.",
+                "none",
+                3,
+                4,
+                empty=NOT_JUDGED,
+                decimals=3,
             ),
-            Query(f"bottomk(1, {DICE_OF_ALL_SITES})", "{{site}}"),
+            Query(f"bottomk(1, {SCORE_OF_ALL_SITES})", "{{site}}"),
             shows="value_and_name",
         ),
         figure(
@@ -79,34 +102,53 @@ _LEARNING = Row(
     (
         course(
             Frame(
-                "Dice of the federation", "Mean over all cases, and the sites in the middle and at the end.", "none", 8
+                "Score of the federation",
+                "Mean over all cases, the best so far, and the sites in the middle and at the end.",
+                "none",
+                8,
+                empty=NOT_JUDGED,
             ),
-            Query(f'max(fedward_aggregator_metric{{{JOB},metric="dice"}})', "mean of all cases"),
-            Query(f"quantile(0.5, {DICE_OF_ALL_SITES})", "median site"),
-            Query(f"min({DICE_OF_ALL_SITES})", "worst site"),
-            at_most=1,
+            Query(SCORE, "mean of all cases"),
+            Query(f"max(fedward_aggregator_best_score{{{JOB}}})", "best mean"),
+            Query(f"quantile(0.5, {SCORE_OF_ALL_SITES})", "median site"),
+            Query(f"min({SCORE_OF_ALL_SITES})", "worst site"),
+            up_to=1,
         ),
         course(
-            Frame("Dice by region", "Mean over all cases, for each region that the task scores.", "none", 8),
-            Query(of_site("metric", f'{JOB},metric=~"dice.*"', "metric"), "{{metric}}"),
-            at_most=1,
+            Frame(
+                "Score and its parts",
+                "Mean over all cases, of each metric whose name begins as the job's own: of regions, or of classes.",
+                "none",
+                8,
+                empty=NOT_JUDGED,
+            ),
+            Query(of_site("metric", f"{JOB},{PARTS}", "metric"), "{{metric}}"),
+            up_to=1,
         ),
         course(
-            Frame("Dice by site", "Each site's mean over its own held-out cases.", "none", 8),
-            Query(DICE_OF_SITES, "{{site}}"),
-            at_most=1,
+            Frame("Score by site", "Each site's mean over its own held-out cases.", "none", 8, empty=NOT_JUDGED),
+            Query(SCORE_OF_SITES, "{{site}}"),
+            up_to=1,
         ),
         matrix(
-            Frame("Dice by site and region", "Of the last model that each site evaluated.", "none", 10, 9, decimals=3),
-            Query(of_site("site_metric", f'{SITES},metric=~"dice.*"', "site, metric")),
+            Frame(
+                "Score by site and part",
+                "Of the last model that each site evaluated.",
+                "none",
+                10,
+                9,
+                empty=NOT_JUDGED,
+                decimals=3,
+            ),
+            Query(of_site("site_metric", f"{SITES},{PARTS}", "site, metric")),
             "site",
             "metric",
         ),
         ranking(
-            Frame("Ten served worst", "The ten sites with the lowest Dice.", "none", 7, 9, decimals=3),
-            Query(f"bottomk(10, {DICE_OF_SITES})", "{{site}}"),
-            steps=((None, RED), (0.5, YELLOW), (0.7, GREEN)),
-            at_most=1,
+            Frame(
+                "Ten served worst", "The ten sites with the lowest score.", "none", 7, 9, empty=NOT_JUDGED, decimals=3
+            ),
+            Query(f"bottomk(10, {SCORE_OF_SITES})", "{{site}}"),
         ),
         course(
             Frame(
@@ -130,7 +172,7 @@ _TABLE = Row(
             Column("Training cases", of_site("site_samples")),
             Column("Cases skipped", of_site("site_skipped_cases")),
             Column("Weight", of_site("site_weight"), "percentunit"),
-            Column("Dice", DICE_OF_SITES, decimals=3),
+            Column("Score", SCORE_OF_SITES, decimals=3),
             Column("Loss", of_site("site_train_loss"), decimals=3),
             Column("Updates", f"sum by (site) (fedward_aggregator_updates_total{{{SITES}}})"),
             Column("Received", f"sum by (site) (fedward_aggregator_received_bytes_total{{{SITES}}})", "bytes"),
@@ -181,6 +223,7 @@ def job() -> str:
     choices = (
         Choice("job_namespace", "Namespace", "fedward_aggregator_round", many=False),
         Choice("job_name", "Job", 'fedward_aggregator_round{job_namespace="$job_namespace"}', many=False),
+        Choice("metric", "Metric", f"fedward_aggregator_best_score{{{JOB}}}", many=False),
         Choice("site", "Site", f"fedward_aggregator_site_connected{{{JOB}}}", many=True),
     )
     return page(

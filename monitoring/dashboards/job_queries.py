@@ -11,5 +11,11 @@ def of_site(series: str, labels: str = SITES, by: str = "site") -> str:
     return f"max by ({by}) (fedward_aggregator_{series}{{{labels}}})"
 
 
-DICE_OF_SITES = of_site("site_metric", f'{SITES},metric="dice"')
-DICE_OF_ALL_SITES = of_site("site_metric", f'{JOB},metric="dice"')
+OWN = 'metric="$metric"'
+"""The metric that the job chooses its best model by."""
+PARTS = 'metric=~"$metric.*"'
+"""That, and those whose names begin as its does: of regions, or of classes."""
+SCORE = f"max by (metric) (fedward_aggregator_metric{{{JOB},{OWN}}})"
+SCORE_OF_SITES = of_site("site_metric", f"{SITES},{OWN}")
+SCORE_OF_ALL_SITES = of_site("site_metric", f"{JOB},{OWN}")
+NOT_JUDGED = "No model was evaluated by the job's metric"

@@ -72,12 +72,12 @@ RUNNING = Row(
                 empty=_NOT_SAID,
             ),
             Query(_trainer("data_wait_ratio"), NAMED),
-            at_most=1,
+            up_to=1,
         ),
         course(
             Frame("GPU load", "How busy each job's GPU is.", "percentunit", 8, empty=_NO_NVML),
             Query(_trainer("gpu_utilisation_ratio"), NAMED),
-            at_most=1,
+            up_to=1,
         ),
         course(
             Frame("GPU memory", "Used by each job, and how much its GPU has.", "bytes", 8, empty=_NO_NVML),
@@ -85,12 +85,15 @@ RUNNING = Row(
             Query(_trainer("gpu_memory_size_bytes"), f"{NAMED} size"),
         ),
         course(
-            Frame("Dice", "Of the models that were evaluated here, as it was let out.", "none", 8, empty=NO_TRAINER),
-            Query(
-                f'max by ({BY}, metric) (fedward_trainer_metric{{{JOB},metric=~"dice.*"}})',
-                f"{{{{metric}}}} {NAMED}",
+            Frame(
+                "Score",
+                "Of the models that were evaluated here, as it was let out; by the metric that each job is judged by.",
+                "none",
+                8,
+                empty=NO_TRAINER,
             ),
-            at_most=1,
+            Query(f"max by ({BY}, metric) (fedward_trainer_score{{{JOB}}})", f"{NAMED} {{{{metric}}}}"),
+            up_to=1,
         ),
     ),
 )

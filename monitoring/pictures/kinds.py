@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,17 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from monitoring.client import Series
-from monitoring.pictures.tables import tabulate
+from monitoring.pictures.tables import Table, tabulate
 from monitoring.pictures.wording import colour, named, words
 from monitoring.reading import Shown, Target
 
 Answer = tuple[Target, Sequence[Series]]
+Key = tuple[str, str]
+"""Of a legend: a name, and its colour."""
 
 INK, FAINT = "#24292e", "#6e7780"
 _PALETTE = ("#56a64b", "#e0b400", "#3274d9", "#ff780a", "#e02f44", "#8f3bb8", "#00a3a3", "#7c4a2d")
 _LINE = 16.0
 """Pixels from one line of text to the next."""
 _SIZE = 8.5
+_LEFT = 8.0
+"""Pixels left free before a legend."""
 _LETTER = 6.6
 """Pixels of a letter of that size, on average."""
 
@@ -65,21 +70,31 @@ def _bars(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, hei
         axes.text(left - 8, y, name, ha="right", va="center", size=_SIZE, color=INK)
         axes.barh(y, right - left, left=left, height=step * 0.62, color="#eceff2")
         shown = colour(value, panel.defaults)
-        axes.barh(y, (right - left) * min(value / top, 1.0), left=left, height=step * 0.62, color=shown)
+        axes.barh(y, (right - left) * min(max(value / top, 0.0), 1.0), left=left, height=step * 0.62, color=shown)
         axes.text(right + 8, y, words(value, panel.defaults), va="center", size=_SIZE, color=shown, weight="bold")
 
 
 def _table(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
     table = tabulate(panel, [series for _, series in answers])
-    step, room = width / len(table.headings), int(height // _LINE) - 1
-    for column, heading in enumerate(table.headings):
-        y, text = height - _LINE / 2, _fitting(heading, step)
-        axes.text(column * step, y, text, va="center", size=_SIZE, color="#2a63b8", weight="bold")
+    places, room = _columns(table, width), int(height // _LINE) - 1
+    for (left, wide), heading in zip(places, table.headings, strict=True):
+        y, text = height - _LINE / 2, _fitting(heading, wide)
+        axes.text(left, y, text, va="center", size=_SIZE, color="#2a63b8", weight="bold")
     for line, row in enumerate(table.rows[:room], 1):
         y = height - _LINE * (line + 0.5)
         axes.plot([0, width], [y + _LINE / 2] * 2, color="#e4e7ea", lw=0.6)
-        for column, (text, shown) in enumerate(row):
-            axes.text(column * step, y, _fitting(text, step), va="center", size=_SIZE, color=shown or INK)
+        for (left, wide), (text, shown) in zip(places, row, strict=True):
+            axes.text(left, y, _fitting(text, wide), va="center", size=_SIZE, color=shown or INK)
+
+
+def _columns(table: Table, width: float) -> list[tuple[float, float]]:
+    """Give each column's left end and width: what its longest text needs, and of what is left over an equal share."""
+    texts = [(heading, *(row[number][0] for row in table.rows)) for number, heading in enumerate(table.headings)]
+    needed = [_LETTER * (1 + max(len(text) for text in column)) for column in texts]
+    more = (width - sum(needed)) / len(needed)
+    # Where they need more than there is, each gives up the same part.
+    wide = [each + more for each in needed] if more >= 0 else [each * width / sum(needed) for each in needed]
+    return [(sum(wide[:number]), each) for number, each in enumerate(wide)]
 
 
 def _fitting(text: str, width: float) -> str:
@@ -88,27 +103,30 @@ def _fitting(text: str, width: float) -> str:
 
 
 def _course(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
-    inner = axes.inset_axes((58, 44, width - 66, height - 50), transform=axes.transData)
     found = [(_legend(target, each), each) for target, series in answers for each in series]
-    _frame(inner, panel)
+    keys = [(name, _PALETTE[number % len(_PALETTE)]) for number, (name, _) in enumerate(found)]
+    inner = _plot(axes, panel, keys, width, height)
     if panel.defaults.get("custom", {}).get("stacking", {}).get("mode") == "normal":
         times = sorted({when for _, each in found for when, _ in each.points})
         heights = [[dict(each.points).get(when, 0.0) for when in times] for _, each in found]
         inner.stackplot(times, heights, colors=_PALETTE, alpha=0.75)
     else:
-        for number, (_, each) in enumerate(found):
-            shown = _PALETTE[number % len(_PALETTE)]
+        for (_, shown), (_, each) in zip(keys, found, strict=True):
             inner.plot([when for when, _ in each.points], [value for _, value in each.points], color=shown, lw=1.5)
-    inner.set_ylim(bottom=0, top=panel.defaults.get("max"))
-    _keys(axes, [(name, _PALETTE[number % len(_PALETTE)]) for number, (name, _) in enumerate(found)], width)
+    values = [value for _, each in found for _, value in each.points]
+    low, high = panel.defaults["custom"]["axisSoftMin"], panel.defaults["custom"].get("axisSoftMax", -math.inf)
+    bottom, top = inner.get_ylim()
+    inner.set_ylim(low if min(values) >= low else bottom, high if max(values) <= high else top)
 
 
 def _timeline(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
-    inner = axes.inset_axes((58, 44, width - 66, height - 50), transform=axes.transData)
     found = sorted(
         ((_legend(target, each), each) for target, series in answers for each in series), key=lambda it: it[0]
     )
-    _frame(inner, panel)
+    (mapping,) = panel.defaults["mappings"]
+    seen = {f"{value:g}" for _, each in found for _, value in each.points}
+    keys = [(one["text"], named(one["color"])) for key, one in mapping["options"].items() if key in seen]
+    inner = _plot(axes, panel, keys, width, height)
     for line, (_, each) in enumerate(found):
         ends = [*each.points[1:], each.points[-1]]
         for (begin, value), (end, _) in zip(each.points, ends, strict=True):
@@ -121,12 +139,18 @@ def _timeline(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float,
             )
     inner.set_yticks(range(len(found)), [name for name, _ in found])
     inner.invert_yaxis()
-    (mapping,) = panel.defaults["mappings"]
-    seen = {f"{value:g}" for _, each in found for _, value in each.points}
-    _keys(axes, [(one["text"], named(one["color"])) for key, one in mapping["options"].items() if key in seen], width)
 
 
-def _frame(inner: Axes, panel: Shown) -> None:
+def _plot(axes: Axes, panel: Shown, keys: Sequence[Key], width: float, height: float) -> Axes:
+    """Write the legend below, on as many lines as it takes up to half the panel, and give the axes above it."""
+    lines = in_lines(keys, width)[: int(height / 2 / _LINE)]
+    for number, line in enumerate(reversed(lines)):
+        y = 10 + _LINE * number
+        for x, (name, shown) in line:
+            axes.plot([x, x + 14], [y, y], color=shown, lw=3, solid_capstyle="butt")
+            axes.text(x + 19, y, name, va="center", size=8, color=INK)
+    below = 28 + _LINE * len(lines)
+    inner = axes.inset_axes((58, below, width - 66, height - below - 6), transform=axes.transData)
     inner.tick_params(labelsize=7.5, colors=FAINT, length=0)
     inner.grid(color="#e4e7ea", lw=0.6)
     inner.set_axisbelow(True)
@@ -138,17 +162,21 @@ def _frame(inner: Axes, panel: Shown) -> None:
     )
     inner.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     inner.xaxis.set_major_formatter(FuncFormatter(lambda when, _: _clock(when)))
+    return inner
 
 
-def _keys(axes: Axes, keys: Sequence[tuple[str, str]], width: float) -> None:
-    x = 8.0
-    for name, shown in keys:
-        needed = 36 + 5.6 * len(name)
-        if x + needed > width:
-            break
-        axes.plot([x, x + 14], [10, 10], color=shown, lw=3, solid_capstyle="butt")
-        axes.text(x + 19, 10, name, va="center", size=8, color=INK)
+def in_lines(keys: Sequence[Key], width: float) -> list[list[tuple[float, Key]]]:
+    """Break a legend of names and colours into lines, each key with how many pixels it lies from the left."""
+    lines: list[list[tuple[float, Key]]] = [[]]
+    x = _LEFT
+    for key in keys:
+        needed = 36 + 5.6 * len(key[0])
+        if lines[-1] and x + needed > width:
+            lines.append([])
+            x = _LEFT
+        lines[-1].append((x, key))
         x += needed
+    return lines
 
 
 def _legend(target: Target, series: Series) -> str:

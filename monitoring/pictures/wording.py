@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _COLOURS = {"green": "#3d8b37", "red": "#d0273c", "blue": "#2a63b8"}
-_DURATIONS = ((86400 * 365, "years"), (86400, "days"), (3600, "hours"), (60, "min"), (1, "s"), (0.001, "ms"))
+_DURATIONS = (
+    (86400 * 365, "year", "years"),
+    (86400, "day", "days"),
+    (3600, "hour", "hours"),
+    (60, "min", "min"),
+    (1, "s", "s"),
+    (0.001, "ms", "ms"),
+)
+"""Seconds, and what one of them and several are called."""
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 _BYTES_A_SECOND = ("B/s", "kB/s", "MB/s", "GB/s")
 _RATES = {"cps": "/s", "reqps": " req/s"}
@@ -58,8 +66,11 @@ def _mapped(value: float, fields: Mapping[str, Any]) -> Mapping[str, Any] | None
 
 
 def _duration(seconds: float) -> str:
-    size, unit = next((each for each in _DURATIONS if abs(seconds) >= each[0]), _DURATIONS[-1])
-    return f"{seconds / size:.3g} {unit}"
+    if seconds == 0:
+        return "0 s"
+    size, one, several = next((each for each in _DURATIONS if abs(seconds) >= each[0]), _DURATIONS[-1])
+    number = f"{seconds / size:.3g}"
+    return f"{number} {one if number == '1' else several}"
 
 
 def _scaled(value: float, base: int, units: Sequence[str]) -> str:

@@ -74,14 +74,30 @@ def trainer(cases: str, stage: str, attending: int = 1) -> Series:
     }
 
 
-def restarted(rounds: tuple[int, int]) -> Series:
-    """An aggregator with a good model that ends, and another of the same name with a worse one."""
-    dice = f'fedward_aggregator_metric{{{JOB},metric="dice"'
+def scores(metric: str, best: float, numbers: str) -> Series:
+    """A job that chooses its best model by a metric, and what its models score."""
     return {
-        f'{dice},pod="a"}}': vanishes(0.8),
-        f'{dice},pod="b"}}': appears(0.55),
-        f'fedward_aggregator_round{{{JOB},pod="a"}}': vanishes(rounds[0]),
-        f'fedward_aggregator_round{{{JOB},pod="b"}}': appears(rounds[1]),
+        f'fedward_aggregator_best_score{{{JOB},metric="{metric}"}}': steady(best),
+        f'fedward_aggregator_metric{{{JOB},metric="{metric}"}}': numbers,
+    }
+
+
+def at_north(metric: str, best: float, numbers: str, opened: int = 5) -> Series:
+    """The same with a federation that is as good as its best, and what the models score at one site."""
+    return scores(metric, best, steady(best)) | {
+        f'fedward_aggregator_site_metric{{{JOB},metric="{metric}",site="north"}}': numbers,
+        f"fedward_aggregator_round{{{JOB}}}": steady(opened),
+    }
+
+
+def restarted(best: float) -> Series:
+    """An aggregator with a good model that ends, and another of the same name with a worse one that knows a best."""
+    metric, best_score = (f'fedward_aggregator_{name}{{{JOB},metric="dice"' for name in ("metric", "best_score"))
+    return {
+        f'{metric},pod="a"}}': vanishes(0.8),
+        f'{metric},pod="b"}}': appears(0.55),
+        f'{best_score},pod="a"}}': vanishes(0.8),
+        f'{best_score},pod="b"}}': appears(best),
     }
 
 
@@ -161,25 +177,28 @@ HUB_CASES = (
         OF_JOB | NORTH | {"reason": "Malformed"},
         "3",
     ),
-    Case(
-        "FedwardDiceFalling",
-        {
-            f'fedward_aggregator_metric{{{JOB},metric="dice"}}': step(0.8, 0.55),
-            f"fedward_aggregator_round{{{JOB}}}": step(7, 8),
-        },
-        OF_JOB | {"metric": "dice"},
-        "0.25",
-    ),
-    Case("FedwardDiceFalling", restarted(rounds=(7, 7)), OF_JOB | {"metric": "dice"}, "0.25"),
+    Case("FedwardScoreFalling", scores("dice", 0.8, step(0.8, 0.55)), OF_JOB | {"metric": "dice"}, "0.25"),
+    Case("FedwardScoreFalling", scores("accuracy", 0.9, step(0.9, 0.75)), OF_JOB | {"metric": "accuracy"}, "0.15"),
+    Case("FedwardScoreFalling", scores("val.psnr", 30, step(30, 26)), OF_JOB | {"metric": "val.psnr"}, "4.00"),
+    Case("FedwardScoreFalling", scores("minus_loss", -2, step(-2, -2.5)), OF_JOB | {"metric": "minus_loss"}, "0.50"),
+    Case("FedwardScoreFalling", restarted(best=0.8), OF_JOB | {"metric": "dice"}, "0.25"),
     Case(
         "FedwardSiteDiverging",
-        {
-            f'fedward_aggregator_metric{{{JOB},metric="dice"}}': steady(0.75),
-            f'fedward_aggregator_site_metric{{{JOB},metric="dice",site="north"}}': step(0.75, 0.5),
-            f"fedward_aggregator_round{{{JOB}}}": steady(5),
-        },
+        at_north("dice", 0.75, step(0.75, 0.5)),
         OF_JOB | NORTH | {"metric": "dice"},
         "0.25",
+    ),
+    Case(
+        "FedwardSiteDiverging",
+        at_north("accuracy", 0.95, step(0.9, 0.7)),
+        OF_JOB | NORTH | {"metric": "accuracy"},
+        "0.25",
+    ),
+    Case(
+        "FedwardSiteDiverging",
+        at_north("val.psnr", 30, step(29, 22)),
+        OF_JOB | NORTH | {"metric": "val.psnr"},
+        "8.00",
     ),
     Case(
         "FedwardAuthorityExpiring",
@@ -364,13 +383,24 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
         "FedwardRefusalsRising",
         {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(2)},
     ),
-    "a new job under an old name begins with a bad model": ("FedwardDiceFalling", restarted(rounds=(30, 2))),
-    "every model is bad at first": (
+    "a new job under an old name begins with a bad model": ("FedwardScoreFalling", restarted(best=0.6)),
+    "a score that wavers has not fallen": ("FedwardScoreFalling", scores("accuracy", 0.9, step(0.9, 0.82))),
+    "a point is little where scores are tens": ("FedwardScoreFalling", scores("val.psnr", 30, step(30, 28))),
+    "scores below 0 count by their size": ("FedwardScoreFalling", scores("minus_loss", -3, step(-3, -3.2))),
+    "a tenth is much where scores are small": ("FedwardScoreFalling", scores("minus_loss", -0.2, step(-0.2, -0.25))),
+    "a metric that the job is not judged by may fall": (
+        "FedwardScoreFalling",
+        scores("accuracy", 0.9, steady(0.9))
+        | {f'fedward_aggregator_metric{{{JOB},metric="{name}"}}': step(0.8, 0.2) for name in ("dice", "hd95")},
+    ),
+    "every model is bad at first": ("FedwardSiteDiverging", at_north("dice", 0.75, steady(0.3), opened=4)),
+    "a site may lie a little below the mean": ("FedwardSiteDiverging", at_north("val.psnr", 30, steady(25))),
+    "a distance is better the smaller it is, and no job is judged by it": (
         "FedwardSiteDiverging",
-        {
-            f'fedward_aggregator_metric{{{JOB},metric="dice"}}': steady(0.75),
-            f'fedward_aggregator_site_metric{{{JOB},metric="dice",site="north"}}': steady(0.3),
-            f"fedward_aggregator_round{{{JOB}}}": steady(4),
+        at_north("dice", 0.75, steady(0.75))
+        | {
+            f'fedward_aggregator_metric{{{JOB},metric="hd95"}}': steady(20),
+            f'fedward_aggregator_site_metric{{{JOB},metric="hd95",site="north"}}': steady(5),
         },
     ),
     "a standby holds no work": (

@@ -56,7 +56,7 @@ def _follow(observed: Observed, until: str) -> None:
         for series in observed.ask("fedward_aggregator_round"):
             operators.round, operators.rounds = int(series.value), _ROUNDS
         for series in observed.ask('fedward_aggregator_metric{metric="dice"}'):
-            operators.dice = series.value
+            operators.score = series.value
         time.sleep(1)
 
 

@@ -125,18 +125,25 @@ class Run:
 class Federation(Run):
     """Four sites that train a toy for as long as one looks."""
 
-    def __init__(self, folder: Path, *settings: str, budgets: Mapping[str, float] = NO_LIMITS, step_s: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *settings: str,
+        budgets: Mapping[str, float] = NO_LIMITS,
+        step_s: float,
+        metric: str = "dice",
+    ) -> None:
         out, self._faults = folder / "out", folder / "faults"
         self._faults.mkdir()
         file = folder / "job.yaml"
         file.write_text(_JOB + "".join(_site(folder, name, budgets.get(name, EPSILON)) for name in SITES))
         paths = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
-        trainer = [sys.executable, str(TRAINER)]
+        trainer, settings = [sys.executable, str(TRAINER)], (*settings, f"evaluation.metric={metric}")
         super().__init__(
             folder,
             out,
             [sys.executable, "-c", _DRIVER, str(file), str(out), *settings, "--", *trainer],
-            {"PYTHONPATH": paths, "FAULTS": str(self._faults), "STEP_S": str(step_s)},
+            {"PYTHONPATH": paths, "FAULTS": str(self._faults), "STEP_S": str(step_s), "METRIC": metric},
         )
 
     def spoil(self, fault: str) -> None:

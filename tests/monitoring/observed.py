@@ -20,7 +20,7 @@ from tests.monitoring.operators import Operators
 
 PROMETHEUS = shutil.which("prometheus")
 needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus: scripts/prepare_monitoring.sh")
-VARIABLES: Mapping[str, str] = {**JOB, "site": ".*", "__rate_interval": "10s"}
+VARIABLES: Mapping[str, str] = {**JOB, "metric": "dice", "site": ".*", "__rate_interval": "10s"}
 _START_S = 90.0
 
 

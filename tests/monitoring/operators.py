@@ -27,7 +27,7 @@ class Operators:
         self.is_heard = dict.fromkeys(SITES, True)
         self.queue_age_s = 0.2
         self.job_state, self.attempt, self.failures = "Training", 1, 0
-        self.round, self.rounds, self.dice = 7, 30, 0.8
+        self.round, self.rounds, self.score = 7, 30, 0.8
         self.hub_is_reached = self.policy_holds = self.leads = True
         self.authority_ends, self.membership_ends = now + 3000 * _DAY, now + 25 * _DAY
         self._created = now
@@ -79,7 +79,7 @@ class Operators:
             job_condition=[((*job, "Running", self.job_state), 1)],
             job_sites_wanted=[(job, len(SITES))],
             job_sites_ready=[(job, len(SITES))],
-            job_metric=[((*job, "dice"), self.dice)],
+            job_score=[((*job, "dice"), self.score)],
             job_site_state=[((*job, name, "Training"), 1) for name in SITES],
             job_site_round=[((*job, name), self.round) for name in SITES],
             site_connected=[((name,), heard) for name, heard in self.is_heard.items()],

@@ -1,4 +1,4 @@
-"""The toy trainer with a score for each region: all sites get better, and "west" is served worst.
+"""The toy trainer with a score, called $METRIC, for each region: all sites get better, and "west" is served worst.
 
 In the folder $FAULTS, a file `spoil-west` makes it count cases that it does not have; `forget-west`, score nothing.
 A round's training takes twenty steps of $STEP_S seconds.
@@ -17,7 +17,7 @@ import toy_trainer
 
 from fedward_node.trainer.algorithm import Control, LocalResult, MeanMetric, Step
 
-REGIONS = {"dice": 0.0, "dice_et": -0.06, "dice_tc": -0.02, "dice_wt": 0.07}
+REGIONS = {"": 0.0, "_et": -0.06, "_tc": -0.02, "_wt": 0.07}
 """How each region's score differs from the mean."""
 HANDICAPS = {"east": 0.02, "north": 0.0, "south": 0.05, "west": 0.28}
 _STEPS = 20
@@ -28,17 +28,17 @@ class Scored(toy_trainer.Arithmetic):
 
     def __init__(self, site: str) -> None:
         super().__init__(site)
-        self._name, self._seen = site, 0
+        self._name, self._seen, self._metric = site, 0, os.environ["METRIC"]
         self._faults, self._step_s = Path(os.environ["FAULTS"]), float(os.environ["STEP_S"])
 
     def evaluate(self, model: Path, control: Control) -> dict[str, MeanMetric]:
         control.progress("evaluate", 0.5)
         self._seen += 1
         if (self._faults / f"forget-{self._name}").exists():
-            return {"dice": MeanMetric(0.0, toy_trainer.CASES)}
+            return {self._metric: MeanMetric(0.0, toy_trainer.CASES)}
         score = 0.86 * (1 - math.exp(-self._seen / 8)) - HANDICAPS[self._name] * self._seen / (self._seen + 4)
         return {
-            region: MeanMetric(max(score + more, 0.0) * toy_trainer.CASES, toy_trainer.CASES)
+            self._metric + region: MeanMetric(max(score + more, 0.0) * toy_trainer.CASES, toy_trainer.CASES)
             for region, more in REGIONS.items()
         }
 

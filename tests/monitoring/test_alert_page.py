@@ -24,10 +24,10 @@ def test_the_page_promises_what_the_rule_does(alert: Alert) -> None:
     assert SECTIONS[alert.name].startswith(f"*{alert.severity.capitalize()}. Fires within {alert.promise}.*")
 
 
-def test_the_page_names_the_alerts_that_look_at_dice_alone() -> None:
-    (line,) = (line for line in (ROOT / RUNBOOK).read_text().splitlines() if "the metric `dice`" in line)
+def test_the_page_names_the_alerts_that_look_at_a_jobs_score() -> None:
+    (line,) = (line for line in (ROOT / RUNBOOK).read_text().splitlines() if "`evaluation.metric`" in line)
     assert set(re.findall(r"\[(Fedward\w+)\]", line)) == {
-        alert.name for alert in ALERTS if 'metric="dice"' in alert.expression
+        alert.name for alert in ALERTS if "best_score" in alert.expression
     }
 
 

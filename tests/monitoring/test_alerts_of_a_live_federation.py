@@ -30,7 +30,8 @@ MANY_ROUNDS = 2.5
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     settings, budgets = ("rounds.deadline=4s", "rounds.grace=0s"), {"south": MANY_ROUNDS}
-    return Federation(tmp_path_factory.mktemp("troubled"), *settings, budgets=budgets, step_s=BRISK_S)
+    folder = tmp_path_factory.mktemp("troubled")
+    return Federation(folder, *settings, budgets=budgets, step_s=BRISK_S, metric="accuracy")
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +82,10 @@ def test_a_hospital_whose_updates_are_refused_is_told_of(federation: Federation,
 
 
 def test_a_model_that_gets_worse_is_told_of(federation: Federation, observed: Observed) -> None:
-    observed.wait_for('fedward_aggregator_metric{metric="dice"} > 0.3 and on () fedward_aggregator_round >= 5')
+    observed.wait_for('fedward_aggregator_metric{metric="accuracy"} > 0.3 and on () fedward_aggregator_round >= 5')
     for site in ("east", "north"):
         federation.spoil(f"forget-{site}")
-    observed.wait_for_alert("FedwardDiceFalling")
+    observed.wait_for_alert("FedwardScoreFalling")
     observed.wait_for_alert("FedwardSiteDiverging")
     for site in ("east", "north"):
         federation.mend(f"forget-{site}")

@@ -28,7 +28,7 @@ PASSING = {"Speed", "Waiting for data"}
 PER_SITE = {
     "federation": {"Hospitals"},
     "job": {
-        "Dice by site",
+        "Score by site",
         "Training loss",
         "Slowest sites",
         "What each site does",
@@ -93,8 +93,9 @@ def test_the_worst_served_site_and_the_regions_are_told_apart(observed: Observed
         return observed.ask(DASHBOARDS["job"].panel(title).targets[0].filled(VARIABLES))
 
     assert [series.labels["site"] for series in asked("Served worst")] == ["west"]
-    assert {series.labels["metric"] for series in asked("Dice by region")} == {"dice", "dice_et", "dice_tc", "dice_wt"}
-    assert len(asked("Dice by site and region")) == 4 * len(SITES)
+    parts = {"dice", "dice_et", "dice_tc", "dice_wt"}
+    assert {series.labels["metric"] for series in asked("Score and its parts")} == parts
+    assert len(asked("Score by site and part")) == 4 * len(SITES)
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)

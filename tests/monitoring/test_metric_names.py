@@ -21,3 +21,7 @@ def test_every_metric_that_is_asked_for_is_shown_by_a_part() -> None:
     names = shown() | {f"{name}{more}" for name in shown() for more in _OF_HISTOGRAMS}
     assert len(asked) > 50
     assert asked - names == set()
+
+
+def test_what_a_job_is_judged_by_is_its_own_word() -> None:
+    assert re.findall(r"(?i)metric=~?.?\"\w+|dice", "".join(files.files().values())) == []

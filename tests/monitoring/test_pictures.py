@@ -8,6 +8,7 @@ import pytest
 from monitoring.client import Series
 from monitoring.dashboards.page import Row, page
 from monitoring.panels import NONE_IS_GOOD, YES_IS_GOOD, Column, Frame, Query, figure, listing, matrix
+from monitoring.pictures.kinds import in_lines
 from monitoring.pictures.tables import tabulate
 from monitoring.pictures.wording import colour, words
 from monitoring.reading import Shown, read
@@ -19,9 +20,14 @@ from monitoring.reading import Shown, read
         (3.0, {}, "3"),
         (0.8371, {"unit": "none", "decimals": 3}, "0.837"),
         (0.0042, {"unit": "s"}, "4.2 ms"),
-        (0.0, {"unit": "s"}, "0 ms"),
+        (0.0, {"unit": "s"}, "0 s"),
         (90.0, {"unit": "s"}, "1.5 min"),
+        (3600.0, {"unit": "s"}, "1 hour"),
+        (86400.0, {"unit": "s"}, "1 day"),
         (25 * 86400.0, {"unit": "s"}, "25 days"),
+        (364.9 * 86400.0, {"unit": "s"}, "365 days"),
+        (365.1 * 86400.0, {"unit": "s"}, "1 year"),
+        (3000 * 86400.0, {"unit": "s"}, "8.22 years"),
         (0.123, {"unit": "percentunit"}, "12%"),
         (1536.0, {"unit": "bytes"}, "1.5 KiB"),
         (1500.0, {"unit": "Bps"}, "1.5 kB/s"),
@@ -83,3 +89,16 @@ def test_two_labels_span_a_matrix(tmp_path) -> None:
     table = tabulate(panel, [answer])
     assert table.headings == ["site\\metric", "dice", "dice_et"]
     assert [[text for text, _ in row] for row in table.rows] == [["north", "0.5", ""], ["south", "", "0.7"]]
+
+
+def test_a_legend_goes_on_in_another_line_and_loses_nothing() -> None:
+    keys = [(f"research/brain-tumour dice_{number}", "red") for number in range(5)]
+    lines = in_lines(keys, 460)
+    assert [key for line in lines for _, key in line] == keys
+    assert [len(line) for line in lines] == [2, 2, 1]
+    assert all(x < 460 for line in lines for x, _ in line)
+
+
+def test_a_name_that_is_longer_than_its_line_has_one_of_its_own() -> None:
+    keys = [("a", "red"), ("b" * 200, "blue"), ("c", "green")]
+    assert [len(line) for line in in_lines(keys, 300)] == [1, 1, 1]

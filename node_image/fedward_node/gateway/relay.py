@@ -78,7 +78,8 @@ class Attendance:
         if message is None or message.WhichOneof("body") != "hello":
             raise RefusedError(Reason.MALFORMED, "the first message of the stream is not a hello")
         check_speaks_for(self._order, message.hello.job, message.hello.site)
-        self._plans.learn(self._order, message.hello.plan)
+        plan = self._plans.learn(self._order, message.hello.plan)
+        self._series.trainer.judged_by = plan.evaluation.metric
         hello = outgoing.hello(message.hello)
         await self._records.write(
             "attend", self._order, training_cases=hello.training_cases, validation_cases=hello.validation_cases

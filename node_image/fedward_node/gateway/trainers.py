@@ -51,6 +51,7 @@ class Trainer:
         now: the wall clock, Unix seconds.
 
     Attributes:
+        judged_by: the metric that its job chooses the best model by; empty until its plan is known.
         said: its last words, kept when it has gone.
     """
 
@@ -58,6 +59,7 @@ class Trainer:
         self._now = now
         self._streams = self._connections = 0
         self._names: frozenset[str] = frozenset()
+        self.judged_by = ""
         self.said = Said(now())
 
     @property
@@ -153,6 +155,11 @@ class _Families:
         self._progress = _gauge("progress_ratio", "How much of the stage is done")
         self._loss = _gauge("loss", "Loss of the last training step heard of")
         self._metric = _gauge("metric", "Mean over the site's cases in the last evaluation let out", "metric")
+        self._score = _gauge(
+            "score",
+            "Mean over the site's cases in the last evaluation let out, by the metric that the best model is chosen by",
+            "metric",
+        )
         self._heard = _gauge("last_heard_timestamp_seconds", "When the trainer was last heard")
         self._vitals = {name: _gauge(shown, about) for name, (shown, about) in _GAUGES.items()}
         self._cases = CounterMetricFamily(
@@ -161,7 +168,7 @@ class _Families:
 
     def all(self) -> Iterator[Metric]:
         yield from (self._attending, self._connected, self._round, self._stage, self._progress, self._loss)
-        yield from (self._metric, self._heard, *self._vitals.values(), self._cases)
+        yield from (self._metric, self._score, self._heard, *self._vitals.values(), self._cases)
 
     def add(self, job: tuple[str, str], trainer: Trainer) -> None:
         said = trainer.said
@@ -176,6 +183,8 @@ class _Families:
             self._loss.add_metric(job, said.loss)
         for name, mean in said.metrics.items():
             self._metric.add_metric((*job, name), mean)
+            if name == trainer.judged_by:
+                self._score.add_metric((*job, name), mean)
         for name, family in self._vitals.items():
             if name in said.vitals:
                 family.add_metric(job, said.vitals[name])

@@ -10,6 +10,7 @@ from fedward_operator.metrics.gauge import Gauge, Sample
 from fedward_operator.policy import conditions, naming
 from fedward_operator.policy.pods import JobView as AggregatorJob
 from fedward_operator.policy.quorum import COUNTS
+from fedward_protocol.plan import Evaluation
 
 if TYPE_CHECKING:
     from fedward_operator.hub.authority import HubAuthority
@@ -38,8 +39,10 @@ _CONDITION = Gauge(
 )
 _WANTED = Gauge("fedward_operator_job_sites_wanted", "Sites of a job's plan", _JOB)
 _READY = Gauge("fedward_operator_job_sites_ready", "Sites of a job's plan that take part or have done theirs", _JOB)
-_METRIC = Gauge(
-    "fedward_operator_job_metric", "A metric of the global model, mean over the cases of all sites", (*_JOB, "metric")
+_SCORE = Gauge(
+    "fedward_operator_job_score",
+    "Mean over the cases of all sites, of the last evaluated model, by the metric that the best one is chosen by",
+    (*_JOB, "metric"),
 )
 _SITE_STATE = Gauge(
     "fedward_operator_job_site_state",
@@ -62,7 +65,7 @@ _AUTHORITY = Gauge(
 )
 
 GAUGES = (
-    *(_STATE, _ROUND, _ROUNDS, _CREATED, _ATTEMPT, _FAILURES, _CONDITION, _WANTED, _READY, _METRIC),
+    *(_STATE, _ROUND, _ROUNDS, _CREATED, _ATTEMPT, _FAILURES, _CONDITION, _WANTED, _READY, _SCORE),
     *(_SITE_STATE, _SITE_ROUND, _CONNECTED, _SEEN, _GPUS, _REVOKED, _AUTHORITY),
 )
 
@@ -123,8 +126,11 @@ def _job(who: tuple[str, str], job: Mapping[str, Any]) -> Iterator[Sample]:
     sites = said.get("sites") or ()
     yield _WANTED, who, len(sites)
     yield _READY, who, sum(site["state"] in COUNTS for site in sites)
-    for metric, mean in (said.get("metrics") or {}).items():
-        yield _METRIC, (*who, metric), mean
+    # One metric of up to 64: all of them, of every job, would be too many; a job's aggregator shows them.
+    judged_by = job["spec"].get("evaluation", {}).get("metric", Evaluation().metric)
+    score = (said.get("metrics") or {}).get(judged_by)
+    if score is not None:
+        yield _SCORE, (*who, judged_by), score
 
 
 def _parts(who: tuple[str, str], sites: Sequence[Mapping[str, Any]]) -> Iterator[Sample]:

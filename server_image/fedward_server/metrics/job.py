@@ -28,6 +28,11 @@ _TABLE = {
     "quorum": Family("Updates that may close a round"),
     "sites": Family("Sites by state", ("state",)),
     "metric": Family("Mean over the cases of all sites, of the last model that a whole round evaluated", ("metric",)),
+    "best_score": Family(
+        "Mean over the cases of all sites, of the best model so far, by the metric that it is chosen by; absent before "
+        "a model was evaluated by it",
+        ("metric",),
+    ),
 }
 
 
@@ -57,6 +62,8 @@ class JobGauges(Collector):
             found.add("sites", counts[each], each)
         for metric, value in state.scores.items():
             found.add("metric", value, metric)
+        if state.best_score is not None:
+            found.add("best_score", state.best_score, state.plan.evaluation.metric)
         return iter(found)
 
 

@@ -201,6 +201,7 @@ async def test_metrics_that_leave_with_an_update_or_an_evaluation_are_the_traine
     call = await attend(site)
     await submit(site, make_update())
     assert site.sample("fedward_trainer_metric", metric="dice") == 0.7
+    assert site.sample("fedward_trainer_score", metric=site.plan.evaluation.metric) == 0.7
     model = pb.ModelRef(round=3, digest=bytes(32), nbytes=10)
     hub.say(pb.HubMessage(evaluate=pb.Evaluate(model=model)))
     await call.read()
@@ -210,6 +211,7 @@ async def test_metrics_that_leave_with_an_update_or_an_evaluation_are_the_traine
     await hub.hear("evaluation")
     shown = [site.sample("fedward_trainer_metric", metric=name) for name in ("dice", "hd95", "dice_et")]
     assert shown == [None, 3.0, None]
+    assert not any(site.sample("fedward_trainer_score", metric=name) for name in metrics)
     assert site.sample("fedward_gateway_evaluations_total") == 1
     call.cancel()
 

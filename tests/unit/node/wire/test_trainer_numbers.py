@@ -128,6 +128,7 @@ def test_every_family_is_described_with_its_labels_before_there_is_a_job():
     assert described.keys() >= {"fedward_gateway_hub_connected", "fedward_trainer_cases", "fedward_trainer_metric"}
     trainer = Trainer(Clock())
     trainer.progressed(pb.Progress(stage="train", loss=0.5, vitals=pb.Vitals(**SOUND)))
+    trainer.judged_by = "dice"
     trainer.evaluated({"dice": pb.MeanMetric(sum=1, count=2)})
     collected = {family.name for family in Trainers({("research", "brain"): trainer}).collect() if family.samples}
     assert collected == described.keys()

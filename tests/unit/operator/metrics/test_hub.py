@@ -31,12 +31,12 @@ def shown(caches):
     return lambda name, **labels: metrics.registry.get_sample_value(f"fedward_operator_{name}", labels)
 
 
-def job(name="brain", conditions=HOLDS, **status):
+def job(name="brain", conditions=HOLDS, evaluation=None, **status):
     metadata = {"namespace": "research", "name": name, "uid": name, "resourceVersion": "1"}
     said = [{"type": kind, "status": is_so, "reason": reason} for is_so, kind, reason in conditions]
     return {
         "metadata": {**metadata, "creationTimestamp": "2026-03-02T11:00:00Z"},
-        "spec": {"rounds": {"count": 30}},
+        "spec": {"rounds": {"count": 30}} | ({"evaluation": evaluation} if evaluation else {}),
         "status": {"conditions": said, **status},
     }
 
@@ -73,9 +73,19 @@ def test_a_job_is_shown_with_all_that_its_status_says(caches, shown):
     assert shown("job_state", **JOB, state="Training") == 1
     assert (shown("job_round", **JOB), shown("job_rounds", **JOB), shown("job_attempt", **JOB)) == (7, 30, 2)
     assert shown("job_created_timestamp_seconds", **JOB) == (NOON - timedelta(hours=1)).timestamp()
-    assert shown("job_metric", **JOB, metric="dice_et") == 0.7
+    assert shown("job_score", **JOB, metric="dice") == 0.8
     assert shown("job_site_state", **JOB, site="west", state="Offline") == 1
     assert shown("job_site_round", **JOB, site="north") == 7
+
+
+@pytest.mark.parametrize(("evaluation", "own"), [({"metric": "accuracy"}, "accuracy"), ({"every": 2}, "dice")])
+def test_a_jobs_score_is_by_the_metric_that_it_asks_for(caches, shown, evaluation, own):
+    means = {"accuracy": 0.75, "dice": 0.5}
+    caches.jobs.put(job(evaluation=evaluation, state="Training", metrics=means))
+
+    assert {metric: shown("job_score", **JOB, metric=metric) for metric in means} == {
+        metric: mean if metric == own else None for metric, mean in means.items()
+    }
 
 
 def test_a_jobs_aggregator_is_shown_with_its_failures_since_the_last_start(caches, shown):
@@ -114,7 +124,7 @@ def test_a_job_that_nobody_has_looked_at_yet_is_shown_too(caches, shown):
 def test_of_a_job_that_has_ended_the_result_is_shown_and_its_sites_are_not(caches, shown, end):
     caches.jobs.put(job(conditions=[("True", end, "Why")], state=end, metrics={"dice": 0.9}, sites=PARTS))
 
-    assert shown("job_metric", **JOB, metric="dice") == 0.9
+    assert shown("job_score", **JOB, metric="dice") == 0.9
     assert shown("job_condition", **JOB, condition=end, reason="Why") == 1
     assert shown("job_site_round", **JOB, site="south") is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fedward_protocol.plan import Data, JobIdentity, Model, Network, Plan, Rounds
+from fedward_protocol.plan import Data, Evaluation, JobIdentity, Model, Network, Plan, Rounds
 from fedward_server import events
 from fedward_server.attendance import Attendance
 from fedward_server.metrics import Metrics
@@ -14,7 +14,7 @@ from fedward_server.rounds.state import apply, replay
 OWNER = {"job_namespace": "research", "job_name": "job"}
 
 
-def plan_of(sites, rounds=3):
+def plan_of(sites, rounds=3, judged_by="dice"):
     return Plan(
         federation="north.example",
         job=JobIdentity(name="job", namespace="research", uid="0123456789"),
@@ -22,14 +22,15 @@ def plan_of(sites, rounds=3):
         model=Model(network=Network()),
         data=Data(dataset="brats"),
         rounds=Rounds(count=rounds, quorum=1, deadline_s=100, grace_s=10),
+        evaluation=Evaluation(metric=judged_by),
     )
 
 
 class JobSoFar:
     """Takes events as the aggregator's job does; the time goes on by a second with each, and a minute for training."""
 
-    def __init__(self, sites=("east", "north"), rounds=3):
-        self.plan, self.now, self.history = plan_of(sites, rounds), 1_000.0, []
+    def __init__(self, sites=("east", "north"), rounds=3, judged_by="dice"):
+        self.plan, self.now, self.history = plan_of(sites, rounds, judged_by), 1_000.0, []
         self.restart()
         self.happen(events.AttemptStarted, attempt=1, plan=self.plan.digest())
         self.happen(events.ModelMade, model=self.model(0), seconds=0, shares={})

@@ -62,6 +62,19 @@ def test_a_round_without_an_evaluation_leaves_the_last_mean():
     assert job.sample("metric", metric="dice") == pytest.approx(0.3)
 
 
+def test_the_best_score_is_by_the_jobs_own_metric_and_stays_when_a_model_is_worse():
+    job = JobSoFar(judged_by="val.accuracy").start()
+    job.submit("east", {"dice": (9.0, 10)})
+    job.close()
+    assert job.families()["fedward_aggregator_best_score"].samples == []
+    for correct in (7.0, 4.0):
+        job.submit("east", {"dice": (9.0, 10), "val.accuracy": (correct, 10)})
+        job.close()
+    assert job.sample("metric", metric="val.accuracy") == pytest.approx(0.4)
+    assert job.sample("best_score", metric="val.accuracy") == pytest.approx(0.7)
+    assert len(job.families()["fedward_aggregator_best_score"].samples) == 1
+
+
 def test_rounds_and_their_stages_are_timed():
     job = JobSoFar().start()
     opened = job.now
