@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -9,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic.alias_generators import to_camel
 
 from fedward_cli.problems import damaged
+from fedward_protocol.plan import MOST_ROUNDS, Name
 
 RESULT = "result.json"
 METRICS = "metrics.jsonl"
@@ -17,8 +19,23 @@ BASELINES = "baselines.json"
 EXAMPLES = "examples"
 REPORT = "report.html"
 
-Count = Annotated[int, Field(ge=0)]
-Duration = Annotated[float, Field(ge=0)]
+# Wide enough for whatever a run can be, and narrow enough that sums, means and dates of what is read can be told.
+LARGEST = 1e100
+LONGEST_S = 2.0**32
+"""Of a duration, and the last Unix second: that of the year 2106."""
+_EARLIEST, _LATEST = datetime.fromtimestamp(0, UTC), datetime.fromtimestamp(LONGEST_S, UTC)
+
+Count = Annotated[int, Field(ge=0, lt=2**64)]
+Number = Annotated[int, Field(ge=0, le=MOST_ROUNDS)]
+"""Of a round, or of the rounds aggregated into a model."""
+AttemptNumber = Annotated[int, Field(ge=1, lt=2**32)]
+Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST)]
+Duration = Annotated[float, Field(ge=0, le=LONGEST_S)]
+"""Seconds."""
+UnixTime = Annotated[float, Field(ge=0, le=LONGEST_S)]
+"""Unix seconds, the aggregator's clock."""
+Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 
 
 class Record(BaseModel):
@@ -35,7 +52,7 @@ _Kind = TypeVar("_Kind", bound=Record)
 class Mean(Record):
     """A mean that still adds up: the sum over cases, and how many cases were counted."""
 
-    sum: float
+    sum: Value
     count: Count
 
     @property
@@ -52,10 +69,10 @@ class Release(Record):
     """What a hospital's gateway did to an update before it let it out."""
 
     filters: tuple[str, ...] = ()
-    epsilon: Duration = 0.0
+    epsilon: Amount = 0.0
     """Of this update, total over its parameters; 0 where no private mechanism ran."""
-    delta: Duration = 0.0
-    spent_epsilon: Duration = 0.0
+    delta: Amount = 0.0
+    spent_epsilon: Amount = 0.0
     """Of this dataset so far, this update included."""
     meaningful: bool = False
     """Whether epsilon is small enough to protect anyone."""
@@ -77,35 +94,33 @@ class Seconds(Record):
 class RoundRecord(Record):
     """A line of `metrics.jsonl`: one site's part in a closed round, or (no samples) its evaluation of the last."""
 
-    attempt: Count = 1
-    round: Count
-    site: str
+    attempt: AttemptNumber = 1
+    round: Number
+    site: Name
     samples: Count = 0
-    weight: Duration = 0.0
+    weight: Amount = 0.0
     """Its share in the aggregate, 0 to 1."""
     metrics: Metrics = {}
     """Of the model of round `evaluated_round`, on this site's validation cases; empty where none was evaluated."""
-    evaluated_round: Count = 0
-    train_loss: float | None = None
+    evaluated_round: Number = 0
+    train_loss: Value | None = None
     steps: Count = 0
     nbytes_up: Count = 0
     nbytes_down: Count = 0
     seconds: Seconds = Seconds()
     release: Release | None = None
-    received_at: float | None = None
-    """Unix seconds, the aggregator's clock."""
+    received_at: UnixTime | None = None
 
 
 class ClosedRound(Record):
     """A line of `rounds.jsonl`: a closed round as a whole, written once all its sites' lines are in `metrics.jsonl`."""
 
-    round: Count
-    sites: tuple[str, ...] = ()
+    round: Number
+    sites: tuple[Name, ...] = ()
     """Whose updates were counted."""
-    missing: tuple[str, ...] = ()
-    opened_at: float
-    """Unix seconds, the aggregator's clock, like `closed_at`."""
-    closed_at: float
+    missing: tuple[Name, ...] = ()
+    opened_at: UnixTime
+    closed_at: UnixTime
     wait_seconds: Duration = 0.0
     """From the first update to the last."""
     aggregate_seconds: Duration = 0.0
@@ -117,7 +132,7 @@ class Problem(Record):
     reason: str
     detail: str = ""
     site: str | None = None
-    round: Count | None = None
+    round: Number | None = None
     count: Annotated[int, Field(ge=1)] = 1
 
 
@@ -129,21 +144,21 @@ class SiteResult(Record):
     training_cases: Count = 0
     validation_cases: Count = 0
     skipped_cases: Count = 0
-    rounds: Count = 0
+    rounds: Number = 0
     """In how many rounds its update was counted."""
     metrics: Metrics = {}
     nbytes_up: Count = 0
     nbytes_down: Count = 0
     refusals: Count = 0
-    spent_epsilon: Duration = 0.0
-    delta: Duration = 0.0
+    spent_epsilon: Amount = 0.0
+    delta: Amount = 0.0
     meaningful: bool = False
 
 
 class ModelRecord(Record):
     """The model that the run delivered; `round` says how many rounds were aggregated into it."""
 
-    round: Count
+    round: Number
     digest: str
     """SHA-256 of the safetensors file, hexadecimal."""
     nbytes: Count = 0
@@ -171,18 +186,18 @@ class Result(Record):
     federation: str = ""
     network: Network | None = None
     seed: Count = 0
-    attempt: Count = 1
+    attempt: AttemptNumber = 1
     fetched: bool = False
     """Whether it is what a hub knew of a job: it did not run in this folder, and does not go on there."""
     software: str = ""
     plan_digest: str = ""
-    started_at: AwareDatetime
-    finished_at: AwareDatetime | None = None
+    started_at: Moment
+    finished_at: Moment | None = None
     """None while it runs."""
-    rounds_planned: Count
-    rounds_done: Count = 0
+    rounds_planned: Number
+    rounds_done: Number = 0
     model: ModelRecord | None = None
-    metrics: dict[str, float] = {}
+    metrics: dict[str, Value] = {}
     """Means over sites of the site means (each hospital counts the same), of the delivered model."""
     sites: tuple[SiteResult, ...] = ()
     nbytes_up: Count = 0

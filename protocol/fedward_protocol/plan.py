@@ -18,6 +18,9 @@ Voxels = Annotated[int, Field(ge=8, le=1024)]
 Encoding = Literal["fp32", "fp16", "bf16", "int8", "sparse"]
 
 
+MOST_ROUNDS = 10_000
+
+
 class Frozen(BaseModel):
     """A value of the plan: immutable, camelCase in JSON, and closed to unknown fields."""
 
@@ -113,7 +116,7 @@ class Training(Frozen):
 class Rounds(Frozen):
     """How many rounds, and when one closes."""
 
-    count: Annotated[int, Field(ge=1, le=10_000)]
+    count: Annotated[int, Field(ge=1, le=MOST_ROUNDS)]
     quorum: Annotated[int, Field(ge=1)]
     """Updates that may close a round at its deadline."""
     deadline_s: Annotated[float, Field(gt=0)]

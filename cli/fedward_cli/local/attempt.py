@@ -11,6 +11,7 @@ from typing import Any
 from fedward_cli.documents import Documents
 from fedward_cli.local.folder import Folder
 from fedward_cli.problems import InputError, Problem
+from fedward_cli.results import AttemptNumber, Record, parse
 from fedward_protocol.plan import Plan
 
 _MOST_DIFFERENCES = 10
@@ -24,13 +25,19 @@ class Attempt:
     number: int
 
 
+class _Started(Record):
+    """`attempt.json`: the last attempt that was started."""
+
+    attempt: AttemptNumber
+
+
 def begin(folder: Folder, documents: Documents, *, again: bool = True) -> Attempt:
     """Note the start of an attempt in the folder before anything starts, so that no two share a number.
 
     With `again` false, an attempt that was started before is returned as it is.
 
     Raises:
-        InputError: the folder holds a run of another plan, or none that can be read.
+        InputError: the folder holds a run of another plan, or one whose plan or number cannot be read.
     """
     before = _read(folder)
     if before is None:
@@ -43,7 +50,7 @@ def begin(folder: Folder, documents: Documents, *, again: bool = True) -> Attemp
             where = f"{folder.out}"
             hint = "holds a run of another plan; choose another --out, or change back"
             raise InputError([Problem(where, (), hint), *(Problem(where, (), each) for each in different)])
-    _replace(folder.attempt, json.dumps({"attempt": attempt.number}).encode())
+    _replace(folder.attempt, _Started(attempt=attempt.number).model_dump_json().encode())
     return attempt
 
 
@@ -62,8 +69,8 @@ def differences(before: Plan, after: Plan) -> list[str]:
 def _read(folder: Folder) -> Attempt | None:
     if not folder.plan.exists():
         return None
-    number = json.loads(folder.attempt.read_bytes())["attempt"] if folder.attempt.exists() else 0
-    return Attempt(folder.read_plan(), number)
+    started = parse(_Started, folder.attempt.read_bytes(), str(folder.attempt)) if folder.attempt.exists() else None
+    return Attempt(folder.read_plan(), started.attempt if started else 0)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from fedward_cli.local.commands import Command, environment, threads_of
 from fedward_cli.local.folder import Folder
 from fedward_cli.local.processes import Supervisor
-from fedward_cli.results import BASELINES, EXAMPLES, BaselineRun, Baselines, write_record
+from fedward_cli.results import BASELINES, EXAMPLES, BaselineRun, Baselines, parse, write_record
 from fedward_protocol.plan import Plan
 
 _EXAMPLE_SITES = 4
@@ -82,7 +81,7 @@ async def _baselines(
             arguments = ("--plan", str(folder.plan), *data, "--epochs", str(epochs), "--out", str(out))
             if not await train(f"baseline-{name}", 1, "baseline", *arguments):
                 return
-        found[name] = BaselineRun.model_validate({**json.loads(out.read_bytes()), "epochs": epochs})
+        found[name] = parse(BaselineRun, out.read_bytes(), str(out)).model_copy(update={"epochs": epochs})
     central = found.pop(_CENTRAL)
     write_record(folder.out / BASELINES, Baselines(local=found, central=central))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from fedward_cli.local.observe import FINAL
 from fedward_cli.results import (
+    LARGEST,
+    LONGEST_S,
     METRICS,
     ROUNDS,
     ClosedRound,
@@ -101,7 +102,7 @@ def closed_round(closed: pb.RoundClosed) -> ClosedRound:
 
 
 def record_of(told: pb.SiteRound, closed: pb.RoundClosed | None, status: pb.JobStatus) -> RoundRecord:
-    """Turn one site's part in a round into its record."""
+    """Turn one site's part in a round into its record; a number of the site's that is none is left out."""
     report, release = told.report, told.release
     waited = max(0.0, closed.closed_at - told.received_at) if closed and told.samples and told.received_at else 0.0
     return RoundRecord(
@@ -112,24 +113,24 @@ def record_of(told: pb.SiteRound, closed: pb.RoundClosed | None, status: pb.JobS
         weight=told.weight,
         metrics=means(report.metrics),
         evaluated_round=told.evaluated_round,
-        train_loss=report.train_loss if told.samples and math.isfinite(report.train_loss) else None,
+        train_loss=report.train_loss if told.samples and abs(report.train_loss) <= LARGEST else None,
         steps=report.steps,
         nbytes_up=told.nbytes,
         # Every model of a job has the same size, and a site fetches one a round.
         nbytes_down=status.latest.nbytes,
         seconds=Seconds(
-            fetch=report.fetch_seconds,
-            evaluate=report.evaluate_seconds,
-            train=report.train_seconds,
-            filter=release.filter_seconds,
+            fetch=_within(report.fetch_seconds, LONGEST_S),
+            evaluate=_within(report.evaluate_seconds, LONGEST_S),
+            train=_within(report.train_seconds, LONGEST_S),
+            filter=_within(release.filter_seconds, LONGEST_S),
             submit=told.submit_seconds,
             wait=waited,
         ),
         release=Release(
             filters=tuple(release.filters),
-            epsilon=release.epsilon,
-            delta=release.delta,
-            spent_epsilon=release.spent_epsilon,
+            epsilon=_within(release.epsilon, LARGEST),
+            delta=_within(release.delta, LARGEST),
+            spent_epsilon=_within(release.spent_epsilon, LARGEST),
             meaningful=release.meaningful,
             nbytes_in=release.nbytes_in,
         )
@@ -140,8 +141,14 @@ def record_of(told: pb.SiteRound, closed: pb.RoundClosed | None, status: pb.JobS
 
 
 def means(metrics: Mapping[str, pb.MeanMetric]) -> dict[str, Mean]:
-    """Turn the wire's metrics into records."""
-    return {name: Mean(sum=mean.sum, count=mean.count) for name, mean in sorted(metrics.items())}
+    """Turn the wire's metrics into records; a sum that could not be averaged with others is left out."""
+    return {
+        name: Mean(sum=mean.sum, count=mean.count) for name, mean in sorted(metrics.items()) if abs(mean.sum) <= LARGEST
+    }
+
+
+def _within(said: float, most: float) -> float:
+    return said if 0 <= said <= most else 0.0
 
 
 def _line(record: RoundRecord | ClosedRound) -> str:

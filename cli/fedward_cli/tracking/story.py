@@ -35,7 +35,7 @@ class Story:
         """
         if self._next is None:
             line = next(iter(self._rounds), None)
-            self._next = self._chapter(parse(ClosedRound, line, self._rounds.where)) if line else None
+            self._next = self._chapter(parse(ClosedRound, *line)) if line else None
         return self._next
 
     def done(self) -> None:
@@ -49,7 +49,7 @@ class Story:
             InputError: a complete line is not a record.
             OSError: a file cannot be read.
         """
-        self._early += (parse(RoundRecord, line, self._parts.where) for line in self._parts)
+        self._early += (parse(RoundRecord, *line) for line in self._parts)
         self._early.sort(key=_round)
         return [Chapter(tuple(parts)) for _, parts in groupby(self._early, _round)]
 
@@ -58,7 +58,7 @@ class Story:
         self._early = [part for part in self._early if part.round != closed.round]
         # All of them were written before the round's own line.
         while not parts.keys() >= set(closed.sites) and (line := next(iter(self._parts), None)):
-            part = parse(RoundRecord, line, self._parts.where)
+            part = parse(RoundRecord, *line)
             if part.round == closed.round and part.samples:
                 parts[part.site] = part
             else:
@@ -67,13 +67,12 @@ class Story:
 
 
 class _Lines:
-    """The complete lines of a file that grows, each once."""
+    """The complete lines of a file that grows, each once, with its place."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._offset = path, 0
-        self.where = str(path)
+        self._path, self._offset, self._number = path, 0, 0
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[tuple[bytes, str]]:
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -82,7 +81,9 @@ class _Lines:
                 if not line.endswith(b"\n"):
                     return  # the rest of it is still to come
                 self._offset += len(line)
-                yield line
+                self._number += 1
+                if line.strip():
+                    yield line, f"{self._path}:{self._number}"
 
 
 def _round(record: RoundRecord) -> int:

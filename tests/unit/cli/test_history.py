@@ -153,3 +153,25 @@ def test_a_log_gets_one_line_for_each_event(tmp_path: Path, documents: Documents
         "round 1/3: 2 of 2 sites, dice 0.500 at its start, 2 kB up, took 5.0 s, 10 s to go",
         "job completed",
     ]
+
+
+def test_what_a_site_says_that_is_no_number_is_left_out_of_its_record(tmp_path: Path) -> None:
+    told = part(1, "north")
+    site_round = told.site_round
+    report, release = site_round.report, site_round.release
+    report.fetch_seconds, report.evaluate_seconds, report.train_seconds = float("nan"), -1, 1e300
+    report.train_loss, report.steps = float("inf"), 2**64 - 1
+    report.metrics["odd"].sum = 1e308
+    release.filter_seconds, release.epsilon, release.spent_epsilon = -0.5, float("inf"), float("nan")
+    history = History(tmp_path)
+
+    for observation in (told, closed(1)):
+        history.take(observation)
+
+    (record,) = read_rounds(tmp_path)
+    assert (record.seconds.fetch, record.seconds.evaluate, record.seconds.train, record.seconds.filter) == (0, 0, 0, 0)
+    assert record.train_loss is None
+    assert record.release is not None
+    assert (record.release.epsilon, record.release.spent_epsilon) == (0, 0)
+    assert set(record.metrics) == {"dice"}
+    assert record.samples == 10

@@ -56,7 +56,7 @@ def test_a_line_that_is_half_written_is_waited_for(tmp_path: Path, name: str) ->
 def test_a_line_that_is_no_record_is_bad_input(tmp_path: Path, name: str) -> None:
     write_rounds(tmp_path, 1, 1)
     (tmp_path / name).write_bytes(b"\xff\n")
-    with pytest.raises(InputError, match=rf"{name}: Invalid JSON"):
+    with pytest.raises(InputError, match=rf"{name}:1: Invalid JSON"):
         Story(tmp_path).next()
 
 
