@@ -13,6 +13,8 @@ from tests.e2e.images import archives
 from tests.e2e.installation import Installation
 from tests.kube.binaries import MISSING, binaries
 from tests.kube.container_runtime import unmount_below
+from tests.kube.network import CONSOLE
+from tests.process.mlflow_gate import Gate, mlflow_server
 
 _NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip", "prometheus")
 
@@ -44,9 +46,20 @@ def bare(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def federation(bare):
+def mlflow(bare, tmp_path_factory):
+    """A researcher's MLflow server outside of both clusters, behind a gate that asks for a password; it is shut."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as address:
+        gate = Gate(address, CONSOLE)
+        gate.password = "ada:a secret"
+        yield gate
+        gate.shut()
+
+
+@pytest.fixture(scope="session")
+def federation(bare, mlflow):
     """The hub and three hospitals, installed and joined by the documented commands."""
-    bare.install_hub(*MONITORED)
+    servers = ("--set", f"tracking.servers[0].ipBlock.cidr={CONSOLE}/32", "--set", f"tracking.ports={{{mlflow.port}}}")
+    bare.install_hub(*MONITORED, "--set", "tracking.enabled=true", *servers)
     bare.hub.kubectl("create", "namespace", "research")
     bare.hub.kubectl("label", "namespace", "research", "pod-security.kubernetes.io/enforce=restricted")
     for name in bare.sites:

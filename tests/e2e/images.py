@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.images.build import build
 
-_PARTS = ("operator", "aggregator", "gateway", "trainer", "door")
+_PARTS = ("operator", "aggregator", "gateway", "trainer", "door", "tracker")
 
 
 def archives() -> dict[str, Path]:

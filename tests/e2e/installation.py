@@ -27,7 +27,7 @@ DOOR_PORT = 30443
 RESEARCH = "research"
 GPU = "nvidia.com/gpu"
 
-_AT_HUB = ("operator", "aggregator", "gateway", "trainer", "door", "prometheus")
+_AT_HUB = ("operator", "aggregator", "gateway", "trainer", "door", "tracker", "prometheus")
 _AT_HOSPITAL = ("operator", "gateway", "trainer")
 _INSTALL_S = "180s"
 

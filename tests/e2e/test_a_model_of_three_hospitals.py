@@ -6,8 +6,11 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from monitoring.reading import read
 from tests.e2e.installation import DOOR_PORT, RESEARCH, ROOT, ended, example, pods, volume
 from tests.e2e.metrics import scrape
@@ -27,20 +30,32 @@ def prometheus(federation):
 
 
 @pytest.fixture(scope="module")
-def trained(federation, prometheus):
-    """The example's job, applied and waited for."""
+def trained(federation, prometheus, mlflow):
+    """The example's job, applied and waited for; it is logged to a server that is away for the first rounds."""
     wait_until(
         "all are connected, and their cases are counted",
         lambda: federation.hub.kubectl("get", "fsite", "-o", "jsonpath={.items[*].status.cases.brats}").split(),
         120,
         lambda counts: len(counts) == 3,
     )
+    user, _, password = mlflow.password.partition(":")
+    credentials = {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+    secret = {"metadata": {"name": "ada"}, "stringData": credentials}
+    federation.hub.plane.request("POST", f"/api/v1/namespaces/{RESEARCH}/secrets", secret)
     started = time.monotonic()
-    federation.apply(JOB)
+    federation.apply(JOB, tracking={"mlflow": {"uri": mlflow.address, "secretName": "ada"}})
     federation.wait_for_round(JOB, 1)
     federation.seconds["kubectl apply to first round open"] = time.monotonic() - started
     opened = time.monotonic()
+    wait_until(
+        "its tracker runs",
+        lambda: [each["status"]["phase"] for each in pods(federation.hub, RESEARCH, "tracker")],
+        60,
+        ["Running"].__eq__,
+    )
     prometheus.start()
+    federation.wait_for_round(JOB, 4)
+    mlflow.open()
     federation.wait_for_round(JOB, 5)
     prometheus.moment = time.time()
     status = federation.wait_for_end(JOB)
@@ -114,7 +129,7 @@ def test_every_part_says_how_it_goes_in_metrics(trained):
 
 def test_a_prometheus_that_follows_the_usual_annotations_finds_every_part(trained, prometheus):
     up = {each["metric"]["component"]: each["value"][1] for each in prometheus.ask("up", prometheus.moment)}
-    assert up == dict.fromkeys(("hub-operator", "aggregator", "site-operator", "gateway"), "1")
+    assert up == dict.fromkeys(("hub-operator", "aggregator", "tracker", "site-operator", "gateway"), "1")
     dice = f'max_over_time(fedward_aggregator_site_metric{{job_name="{JOB}",metric="dice"}}[15m])'
     assert {each["metric"]["site"] for each in prometheus.ask(dice)} == set(trained[0].sites)
     (trainer,) = prometheus.ask(f'fedward_trainer_round{{job_name="{JOB}",site="west"}}')
@@ -149,6 +164,31 @@ def test_every_panel_of_a_dashboard_has_something_to_show(trained, prometheus, n
 
     empty = {panel.title for panel in read(path).panels if panel.targets and not answers(panel)}
     assert empty - ONLY_WHILE_IT_TRAINS == NOTHING_TO_SAY[name]
+
+
+def test_mlflow_was_away_and_has_every_round_once_and_the_model_and_the_report(trained, mlflow, tmp_path):
+    federation, _ = trained
+    wait_until("all is logged", lambda: tracked(federation.status(JOB)), 120, ("True", "Logged").__eq__)
+    about = f"--field-selector=involvedObject.name={JOB},reason=Behind"
+    assert federation.hub.kubectl("get", "events", "-n", RESEARCH, about, "-o", "name"), "nobody was told"
+
+    client = MlflowClient(mlflow.server)
+    (experiment,) = client.search_experiments(filter_string=f"name = '{RESEARCH}/{JOB}'")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert (run.info.status, run.data.tags["fedward.state"]) == ("FINISHED", "Completed")
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "round")] == [1, 2, 3, 4, 5, 6]
+    for site in federation.sites:
+        assert run.data.metrics[f"{site}/dice"] > 0.4
+    assert max(Counter(mlflow.points).values()) == 1
+    model = client.download_artifacts(run.info.run_id, "model.safetensors", str(tmp_path))
+    assert hashlib.sha256(Path(model).read_bytes()).hexdigest() == run.data.tags["fedward.model_sha256"]
+    assert {each.path for each in client.list_artifacts(run.info.run_id)} >= {"plan.json", "report.html"}
+
+
+def tracked(status):
+    """Say of a job whether it is logged, and why not."""
+    (condition,) = [each for each in status["conditions"] if each["type"] == "Tracked"]
+    return condition["status"], condition["reason"]
 
 
 def test_helm_test_finds_nothing_wrong(trained):

@@ -55,11 +55,11 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 class Gate:
     """Passes requests on to a server while it is open, on an address that stays the same."""
 
-    def __init__(self, server: str) -> None:
-        self.server = server
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self._port = found.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self._port}"
+    def __init__(self, server: str, host: str = "127.0.0.1") -> None:
+        self.server, self._host = server, host
+        with socket.create_server((host, 0)) as found:
+            self.port = found.getsockname()[1]
+        self.address = f"http://{host}:{self.port}"
         self.password = ""
         self.answered: list[str] = []
         """Method and path of what was answered, in order."""
@@ -89,7 +89,7 @@ class Gate:
                 pass
 
         ThreadingHTTPServer.allow_reuse_address = True
-        self._http = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._http = ThreadingHTTPServer((self._host, self.port), Handler)
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 

@@ -79,7 +79,11 @@ def manifest(found: AtHub, image: str, pull_secrets: tuple[str, ...]) -> Object:
         ],
         pull_secrets=pull_secrets,
     )
-    spec |= {"activeDeadlineSeconds": _LONGEST_S, "terminationGracePeriodSeconds": 1}
+    spec |= {
+        "activeDeadlineSeconds": _LONGEST_S,
+        "terminationGracePeriodSeconds": 1,
+        "affinity": _beside_tracker(found),
+    }
     metadata = {
         "generateName": f"{found.name}-report-",
         "namespace": found.namespace,
@@ -88,6 +92,15 @@ def manifest(found: AtHub, image: str, pull_secrets: tuple[str, ...]) -> Object:
         "ownerReferences": [owner],
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _beside_tracker(found: AtHub) -> Object:
+    """Prefer the node of the job's tracker, which may still read the volume: most volumes are one node's at a time."""
+    selector = {naming.LABEL_COMPONENT: "tracker", naming.LABEL_UID: found.job["metadata"]["uid"]}
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector}}
+    return {
+        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
+    }
 
 
 def _image(found: AtHub, run: Kubectl) -> tuple[str, tuple[str, ...]]:
