@@ -271,6 +271,9 @@ def test_a_report_needs_the_right_to_make_pods_and_makes_one_that_the_restricted
     assert created["metadata"]["name"].startswith("brain-report-")
     mounts = {each["name"]: each.get("readOnly", False) for each in created["spec"]["containers"][0]["volumeMounts"]}
     assert mounts == {"state": True, "plan": True, "tmp": False}
+    (preferred,) = created["spec"]["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    beside = preferred["podAffinityTerm"]["labelSelector"]["matchLabels"]
+    assert beside == {"fedward.io/component": "tracker", "fedward.io/job-uid": found.job["metadata"]["uid"]}
 
 
 def test_a_running_jobs_report_is_refused_before_anything_is_made(hub_of):

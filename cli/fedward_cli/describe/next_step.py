@@ -14,8 +14,11 @@ _AT_HUB: Mapping[str, str] = {
     "Suspended": """kubectl patch fjob {job} -n {namespace} --type=merge -p '{{"spec":{{"suspend":false}}}}'""",
     "QuorumLost": "fedward logs {job} -n {namespace}",
     "DeadlineExceeded": "apply it under another name, with a larger activeDeadlineSeconds",
+    "HubDoesNotTrack": "once it has ended: fedward report {job} -n {namespace}, and fedward track on what that writes",
     "SiteRevoked": "nothing: the hub's administrator has revoked {site}",
 }
+_OF_A_TRACKER = "kubectl logs -n {namespace} -l fedward.io/component=tracker,fedward.io/job={job}"
+_TRACKED = frozenset({"Behind", "TrackerFailed", "NotLogged"})
 _OF_A_SITE = "ask the administrator of {site}, who sees more with: fedward describe {job} -n fedward"
 _OF_A_POD = "fedward logs {job} -n {namespace}"
 _PODS = frozenset({"CrashLoop", "ContainerFailed", "OutOfMemory", "PodFailed", "BackoffLimitExceeded"})
@@ -23,5 +26,6 @@ _PODS = frozenset({"CrashLoop", "ContainerFailed", "OutOfMemory", "PodFailed", "
 
 def at_hub(reason: str, namespace: str, job: str, site: str = "") -> str:
     """Say what to do at the hub about a job, or about one site's part in it; empty where its page is all there is."""
-    known = _AT_HUB.get(reason) or (_OF_A_SITE if site else _OF_A_POD if reason in _PODS else "")
+    tracker = _OF_A_TRACKER if reason in _TRACKED else ""
+    known = _AT_HUB.get(reason) or tracker or (_OF_A_SITE if site else _OF_A_POD if reason in _PODS else "")
     return known.format(namespace=namespace, job=job, site=site)

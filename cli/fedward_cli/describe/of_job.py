@@ -44,14 +44,13 @@ def describe(found: AtHub, now: datetime, run: Kubectl) -> Description:
         told = {each.reason for each in findings}
         findings += [each for each in pods(look.here("pods", "-l", selector) or (), now) if each.reason not in told]
     events = look.here("events") or ()
+    pods_of = f"{naming.aggregator(found.name)}-", f"{naming.tracker(found.name)}-"
     return Description(
         what=_what(progress, job),
         details=_details(progress, job, now),
         findings=[*findings, *look.unseen],
         progress=progress,
-        events=happenings(
-            events, lambda name: name == found.name or f"{name}-".startswith(f"{naming.aggregator(found.name)}-")
-        ),
+        events=happenings(events, lambda name: name == found.name or f"{name}-".startswith(pods_of)),
     )
 
 
@@ -71,6 +70,10 @@ def _of_job(found: AtHub, conditions: Sequence[Mapping[str, Any]], *, has_told: 
             level = Level.WRONG if holds(conditions, "Failed") else main.level
             then = next_step.at_hub(main.reason or "Suspended", found.namespace, found.name)
             yield replace(main, about="job", level=level, then=then)
+    tracked = find(conditions, "Tracked")
+    if tracked is not None and tracked["status"] == "False":
+        then = next_step.at_hub(tracked["reason"], found.namespace, found.name)
+        yield warning("tracking", tracked["reason"], tracked.get("message", ""), then)
     quorum = find(conditions, "QuorumMet")
     is_over = any(holds(conditions, kind) for kind in ("Completed", "Failed", "Suspended"))
     if quorum is not None and quorum["status"] == "False" and not is_over and holds(conditions, "Running"):

@@ -63,6 +63,27 @@ def test_what_keeps_it_is_said_with_since_when_and_what_to_do(conditions, reason
     assert finding.then.startswith(then)
 
 
+@pytest.mark.parametrize(
+    ("reason", "then"),
+    [
+        ("Behind", "kubectl logs -n research -l fedward.io/component=tracker,fedward.io/job=brain"),
+        ("HubDoesNotTrack", "once it has ended: fedward report brain -n research"),
+        ("QuotaExceeded", ""),
+    ],
+)
+def test_a_job_that_is_not_logged_where_it_wants_to_be_is_no_more_than_warned_of(reason, then):
+    found = described(job(condition("Tracked", "False", reason, "not told all"))).findings
+    (finding,) = [each for each in found if each.level is not Level.OK]
+    assert (finding.level, finding.about, finding.reason) == (Level.WARNING, "tracking", reason)
+    assert finding.said == "not told all (for 3 hours)"
+    assert finding.then.startswith(then)
+
+
+def test_a_job_that_is_logged_or_will_be_is_not_warned_of():
+    assert told(described(job(condition("Tracked", "True", "Following")))) == []
+    assert told(described(job(condition("Tracked", "Unknown", "Finishing")))) == []
+
+
 def test_a_suspended_job_is_not_wrong_and_how_to_resume_it_is_said():
     held = [condition("Suspended", "True", "Suspended"), condition("Running", "False", "Suspended")]
     (finding,) = described(job(*held, state="Suspended")).findings
