@@ -9,14 +9,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from tests.process.mlflow_gate import Gate, mlflow_server
+from tests.process.mlflow_gate import Gate
 from tests.unit.cli.tracking.records import SITES, write_rounds
 from toy_federation import documents, federate
 
@@ -26,7 +25,6 @@ from fedward_cli.results import ModelRecord, Problem, Result, write_record
 from fedward_cli.tracking.follow import World, follow
 from fedward_cli.tracking.logbook import Logbook
 from fedward_cli.tracking.mlflow_run import JOB_TAG, MARKER, MlflowRun
-from fedward_cli.tracking.settings import ENVIRONMENT
 from fedward_cli.tracking.subject import Subject
 from fedward_cli.tracking.trouble import TrackingError
 
@@ -34,22 +32,6 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 LOG = "POST /api/2.0/mlflow/runs/log-batch"
 STARTED = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as address:
-        yield address
-
-
-@pytest.fixture
-def gate(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    for name, value in {**ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}.items():
-        monkeypatch.setenv(name, value)
-    gate = Gate(server)
-    gate.open()
-    yield gate
-    gate.shut()
 
 
 @pytest.fixture

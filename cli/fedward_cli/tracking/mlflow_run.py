@@ -46,6 +46,11 @@ class MlflowRun:
         """Where people find the run."""
         return f"{self._uri.rstrip('/')}/#/experiments/{self._experiment_id}/runs/{self._id}"
 
+    @property
+    def is_found(self) -> bool:
+        """Whether it is known which run on the server is the job's."""
+        return bool(self._id)
+
     def attach(self) -> int:
         """Find the job's run, or make it, and say up to which round everything is logged; 0 for none."""
         with self._spoken():

@@ -1,0 +1,133 @@
+"""What the operator asks of a tracker: two sub-commands, with JSON for what has parts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from fedward_cli.cluster.ended_job import EndedJob
+from fedward_cli.results import Problem
+from fedward_operator.api.tracking import MlflowTracking, Tracking
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """To log rounds as they close.
+
+    Attributes:
+        plan: the job's plan, a file.
+        attempt: the attempt that is observed.
+        mlflow: the server, and the experiment.
+        listen: host:port of probes and metrics.
+        aggregator: host:port.
+        tls: folder of the observer's certificate, its key and the authority.
+    """
+
+    plan: Path
+    attempt: int
+    mlflow: MlflowTracking
+    listen: str
+    aggregator: str
+    tls: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """To log all that a job has left; `state` is the folder of the aggregator's journal and models."""
+
+    plan: Path
+    attempt: int
+    mlflow: MlflowTracking
+    listen: str
+    state: Path
+    ended: EndedJob
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+class _Failure(_Part):
+    reason: str
+    message: str = ""
+
+
+class _Ended(_Part):
+    state: Literal["Completed", "Failed"]
+    attempt: Annotated[int, Field(ge=0)]
+    start_time: AwareDatetime | None = None
+    completion_time: AwareDatetime | None = None
+    failure: _Failure | None = None
+
+
+def read(arguments: Sequence[str] | None) -> Follow | Finish:
+    """Read the command line.
+
+    Raises:
+        SystemExit: it is none of a tracker's; what is wrong is on stderr.
+    """
+    chosen = _parser().parse_args(arguments)
+    mlflow: MlflowTracking = chosen.tracking.mlflow
+    if chosen.command == "follow":
+        return Follow(chosen.plan, chosen.attempt, mlflow, chosen.listen, chosen.aggregator, chosen.tls)
+    ended = _ended_job(chosen.ended)
+    return Finish(chosen.plan, ended.attempt, mlflow, chosen.listen, chosen.state, ended)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fedward-tracker", description="Logs a job of a hub's cluster to MLflow.")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--plan", type=Path, required=True, help="the job's plan, JSON")
+    shared.add_argument(
+        "--tracking", type=_json_of(Tracking), required=True, metavar="JSON", help="the job's spec.tracking"
+    )
+    shared.add_argument("--listen", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    follow = commands.add_parser("follow", parents=[shared], help="log rounds as they close, to the job's last word")
+    follow.add_argument("--attempt", type=int, required=True, help="the attempt to observe")
+    follow.add_argument("--aggregator", required=True, metavar="HOST:PORT", help="where the aggregator serves")
+    follow.add_argument("--tls", type=Path, required=True, help="folder of tls.crt, tls.key and ca.crt")
+
+    finish = commands.add_parser("finish", parents=[shared], help="log all that a job that has ended has left")
+    finish.add_argument("--state", type=Path, required=True, help="folder of the journal and the models, only read")
+    finish.add_argument(
+        "--ended",
+        type=_json_of(_Ended),
+        required=True,
+        metavar="JSON",
+        help="how it ended: state, attempt, startTime, completionTime, failure",
+    )
+    return parser
+
+
+def _json_of(kind: type[_Model]) -> Callable[[str], _Model]:
+    def parsed(text: str) -> _Model:
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            # Without the value: an address may hold a password.
+            faults = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            raise argparse.ArgumentTypeError("; ".join(faults)) from error
+
+    return parsed
+
+
+def _ended_job(said: _Ended) -> EndedJob:
+    failure = said.failure or _Failure(reason="Unknown")
+    return EndedJob(
+        state=said.state,
+        # A job that failed before it began had none; what is logged of it is of the first.
+        attempt=max(1, said.attempt),
+        started_at=said.start_time,
+        finished_at=said.completion_time,
+        failure=Problem(reason=failure.reason, detail=failure.message),
+    )
