@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
+from pydantic import ValidationError
+
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_server import events
 
@@ -24,7 +26,7 @@ LOCK_WAIT_S = 20.0
 
 
 class JournalError(Exception):
-    """The journal cannot be used at all: another process holds it, or a newer version has written it."""
+    """The journal cannot be used: another process holds it, a newer version has written it, or it is damaged."""
 
 
 class Journal:
@@ -44,7 +46,7 @@ class Journal:
         """Open or create the journal and read all of its events.
 
         Raises:
-            JournalError: it is held by another process, or was written by a newer version.
+            JournalError: it is held by another process, was written by a newer version, or is damaged.
         """
         return await self._run(self._open)
 
@@ -85,9 +87,12 @@ class Journal:
             connection.execute("PRAGMA synchronous=FULL")
             with _transaction(connection):
                 self._settle_schema(connection)
+            return self._read(0)[1]
         except sqlite3.OperationalError as error:
             raise JournalError(f"{self._path}: {error}") from error
-        return self._read(0)[1]
+        except (sqlite3.DatabaseError, ValidationError) as error:
+            what = str(error).partition("\n")[0]
+            raise JournalError(f"{self._path} is damaged ({what}); restore it, or start the job anew") from error
 
     def _settle_schema(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -21,7 +21,7 @@ from fedward_protocol.tracing.exporting import exporting
 from fedward_server import events
 from fedward_server.clock import SystemClock
 from fedward_server.job import Job
-from fedward_server.journal import Journal
+from fedward_server.journal import Journal, JournalError
 from fedward_server.metrics import Metrics
 from fedward_server.models import Models
 from fedward_server.rounds.state import JobState, Phase, replay
@@ -29,8 +29,9 @@ from fedward_server.service import Aggregator
 from fedward_server.spool import Spool
 from fedward_server.tracing import traced
 
-COMPLETED, UNHEARD, FAILED, STOPPED = 0, 1, 3, 143
-"""Exit codes. After UNHEARD (a port is taken) another start may help; 143 is a shell's for what SIGTERM ended."""
+COMPLETED, UNREADY, FAILED, STOPPED = 0, 1, 3, 143
+"""Exit codes. After UNREADY (a port is taken, the journal is held by another process or damaged) another start may help;
+143 is a shell's for what SIGTERM ended."""
 
 LINGER_S = 10.0
 """How long the sites and the hub have, after the job's end, to hear of it and to fetch the model."""
@@ -54,9 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartError as error:
         _log.critical(str(error))
         return FAILED
+    except JournalError as error:
+        _log.critical(str(error))
+        return UNREADY
     except probes.ListenError as error:
         _log.critical("%s; free the port, or name another with --metrics", error)
-        return UNHEARD
+        return UNREADY
 
 
 async def _serve(chosen: argparse.Namespace) -> int:

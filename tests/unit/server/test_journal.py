@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -108,6 +109,28 @@ async def test_a_journal_of_a_newer_version_is_refused_and_left_as_it_is(tmp_pat
             await journal.open()
     with sqlite3.connect(tmp_path / "journal.db") as newer:
         assert newer.execute("PRAGMA user_version").fetchone() == (journal_module.SCHEMA_VERSION + 1,)
+
+
+@pytest.mark.parametrize("event", ["", "[]", '{"kind": "Nothing"}', '{"kind": "UpdateArrived"}'])
+async def test_a_journal_with_a_line_that_is_no_event_is_called_damaged(tmp_path, event):
+    async with Journal(tmp_path / "journal.db") as journal:
+        await journal.open()
+    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as damaged:
+        damaged.execute("INSERT INTO events (event) VALUES (?)", (event,))
+    async with Journal(tmp_path / "journal.db") as journal:
+        with pytest.raises(JournalError, match=r"journal\.db is damaged \(.+\); restore it, or start the job anew"):
+            await journal.open()
+
+
+async def test_a_journal_cut_short_is_called_damaged(tmp_path):
+    async with Journal(tmp_path / "journal.db") as journal:
+        await journal.open()
+        await journal.append(*map(arrived, range(60)))
+    with (tmp_path / "journal.db").open("r+b") as file:
+        file.truncate(8192)
+    async with Journal(tmp_path / "journal.db") as journal:
+        with pytest.raises(JournalError, match="is damaged"):
+            await journal.open()
 
 
 @pytest.mark.parametrize("loss", [0.1, float("inf"), float("nan")])
