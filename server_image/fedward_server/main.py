@@ -30,8 +30,8 @@ from fedward_server.spool import Spool
 from fedward_server.tracing import traced
 
 COMPLETED, UNREADY, FAILED, STOPPED = 0, 1, 3, 143
-"""Exit codes. After UNREADY (a port is taken, the journal is held by another process or damaged) another start may help;
-143 is a shell's for what SIGTERM ended."""
+"""Exit codes. After UNREADY (a port is taken, the journal cannot be read) another start may help; 143 is a shell's for
+what SIGTERM ended."""
 
 LINGER_S = 10.0
 """How long the sites and the hub have, after the job's end, to hear of it and to fetch the model."""
