@@ -8,7 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scripts.images.parts import PLATFORM, ROOT, RUNTIME_PYTHON, Drop, Part
 
@@ -37,12 +37,12 @@ def lay_dependencies(lock: Path, folder: Path) -> None:
 
 
 def lay_packages(packages: Iterable[str], wheel: Path, folder: Path) -> None:
-    """Unpack the packages of `wheel` that are named, and what says its version and licence, into `folder`."""
+    """Unpack the packages and modules of `wheel` that are named, and what says its version and licence, to `folder`."""
     wanted = set(packages)
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
-            top = member.split("/")[0]
-            if top in wanted or top.endswith(".dist-info"):
+            above = (str(path) for path in PurePosixPath(member).parents)
+            if member in wanted or not wanted.isdisjoint(above) or member.split("/")[0].endswith(".dist-info"):
                 archive.extract(member, folder)
     (metadata,) = folder.glob("*.dist-info/METADATA")
     # Less the README: a change of it would be one of every image.

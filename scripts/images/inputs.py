@@ -32,4 +32,5 @@ def _files(part: Part, root: Path) -> Iterator[Path]:
         yield root / "requirements" / f"{part.lock}.txt"
     for package in part.packages:
         (source,) = root.glob(f"*/{package}")
-        yield from (path for path in sorted(source.rglob("*")) if path.is_file() and path.suffix != ".pyc")
+        found = [source] if source.is_file() else sorted(source.rglob("*"))
+        yield from (path for path in found if path.is_file() and path.suffix != ".pyc")

@@ -31,7 +31,7 @@ class Part:
     target: str | None = None
     lock: str | None = None
     packages: tuple[str, ...] = ()
-    """Folders of the wheel, as paths; nothing else of it but its metadata goes in."""
+    """Folders and modules of the wheel, as paths; nothing else of it but its metadata goes in."""
     drops: tuple[Drop, ...] = ()
     limit_mb: int | None = None
     """What the image may measure, uncompressed."""
@@ -105,6 +105,45 @@ PARTS: Mapping[str, Part] = {
             lock="gateway",
             packages=("fedward_node", "fedward_protocol"),
             drops=(_NOT_RUN, Drop(("fedward_node/trainer",), "The trainer's.")),
+            limit_mb=200,
+        ),
+        Part(
+            "tracker",
+            "tracker_image/Dockerfile",
+            lock="tracker",
+            # It makes what the command line makes of a job, from what the aggregator keeps: of both it has that alone.
+            packages=(
+                "fedward_cli/__init__.py",
+                "fedward_cli/cluster/__init__.py",
+                "fedward_cli/cluster/ended_job.py",
+                "fedward_cli/local/__init__.py",
+                "fedward_cli/local/attempt.py",
+                "fedward_cli/local/delivery.py",
+                "fedward_cli/local/folder.py",
+                "fedward_cli/local/history.py",
+                "fedward_cli/local/monai_bundle.py",
+                "fedward_cli/local/observe.py",
+                "fedward_cli/local/outcome.py",
+                "fedward_cli/problems.py",
+                "fedward_cli/report",
+                "fedward_cli/results.py",
+                "fedward_cli/tracking",
+                "fedward_operator/__init__.py",
+                "fedward_operator/api",
+                "fedward_operator/hub/__init__.py",
+                "fedward_operator/hub/findings.py",
+                "fedward_protocol",
+                "fedward_server/__init__.py",
+                "fedward_server/attendance.py",
+                "fedward_server/events.py",
+                "fedward_server/export.py",
+                "fedward_server/history.py",
+                "fedward_server/journal.py",
+                "fedward_server/messages.py",
+                "fedward_server/rounds",
+                "fedward_server/status.py",
+            ),
+            drops=(_NOT_RUN,),
             limit_mb=200,
         ),
         Part("door", "door_image/Dockerfile", limit_mb=100),

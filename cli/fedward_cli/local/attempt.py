@@ -6,13 +6,15 @@ import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fedward_cli.documents import Documents
 from fedward_cli.local.folder import Folder
 from fedward_cli.problems import InputError, Problem
 from fedward_cli.results import AttemptNumber, Record, parse
 from fedward_protocol.plan import Plan
+
+if TYPE_CHECKING:  # who makes an attempt of a plan alone reads no documents
+    from fedward_cli.documents import Documents
 
 _MOST_DIFFERENCES = 10
 

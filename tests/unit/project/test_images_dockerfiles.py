@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -63,16 +65,27 @@ def test_a_process_of_python_gets_its_signals_from_an_init_that_reaps(part: Part
     (entrypoint,) = [rest for word, rest in instructions(part) if word == "ENTRYPOINT"]
     *before, module = json.loads(entrypoint)
     assert before == ["tini", "--", "python3.11", "-m"]
-    assert module.split(".")[0] in part.packages
+    assert any(package.split("/")[0] == module.split(".")[0] for package in part.packages)
     assert importlib.util.find_spec(f"{module}.__main__") is not None
 
 
 @pytest.mark.parametrize("part", OF_PYTHON, ids=lambda part: part.name)
 def test_an_image_has_the_protocol_and_one_package_of_the_parts(part: Part) -> None:
-    assert len(part.packages) == 2
-    assert "fedward_protocol" in part.packages
+    whole = {package for package in part.packages if "/" not in package}
+    assert "fedward_protocol" in whole
+    assert len(whole) == (1 if part.name == "tracker" else 2)
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert set(part.packages) <= {Path(package).name for package in wheel}
+    assert {package.split("/")[0] for package in part.packages} <= {Path(package).name for package in wheel}
+
+
+def test_the_tracker_has_of_the_parts_what_it_imports_and_no_module_more() -> None:
+    listed = PARTS["tracker"].packages
+    modules = "import sys; print(*(each.__file__ for name, each in sys.modules.items() if name.startswith('fedward_')))"
+    imports = "import fedward_cli.tracking.at_hub.following, fedward_cli.tracking.at_hub.finishing"
+    done = subprocess.run([sys.executable, "-c", f"{imports}; {modules}"], capture_output=True, text=True, check=True)
+    found = ["/".join(Path(file).relative_to(ROOT).parts[1:]) for file in done.stdout.split()]
+    assert [file for file in found if not any(file == each or file.startswith(f"{each}/") for each in listed)] == []
+    assert [each for each in listed if not any(file == each or file.startswith(f"{each}/") for file in found)] == []
 
 
 def test_the_images_of_python_share_their_lowest_layers() -> None:

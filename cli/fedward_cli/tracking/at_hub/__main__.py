@@ -12,7 +12,7 @@ from fedward_protocol import logs, probes
 from fedward_protocol.plan import Plan
 
 AUTHORITY = Path("/mlflow/ca.crt")
-"""Where the chart's or the job's own authority is mounted, if the server's certificate is of such a one."""
+"""Where the authority of the Secret that the job names is mounted, if it has one."""
 _UNHEARD = 1
 
 _log = logging.getLogger("fedward_cli.tracking.at_hub")
