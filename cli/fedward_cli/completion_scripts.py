@@ -28,9 +28,18 @@ _fedward() {
     found=(${(f)"$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})
     compadd -a found || _files
 }
-compdef _fedward fedward
+# A file of fpath is this function's first call; whoever sources it has the function named.
+if [[ ${funcstack[1]} == _fedward ]]; then _fedward; else compdef _fedward fedward; fi
 """,
     Shell.FISH: """\
-complete -c fedward -a '(fedward __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+function __fedward_complete
+    set -l found (fedward __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
+    if set -q found[1]
+        string join \\n $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+complete -c fedward -f -a '(__fedward_complete)'
 """,
 }
