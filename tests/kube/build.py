@@ -33,12 +33,27 @@ PACKAGES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A binary from a module of its own, with libraries of its own."""
+    """A binary from a module of its own, with libraries of its own.
+
+    Attributes:
+        tags: Go's build tags.
+        manifest: a file of the module, kept beside the binary as `<name>.yaml`; none where empty.
+    """
 
     name: str
     module: str
     version: str
     package: str
+    tags: str = ""
+    manifest: str = ""
+
+
+_PROMETHEUS = "github.com/prometheus/prometheus"
+_PROMETHEUS_VERSION = "v0.316.0"
+"""As a library; the release is 3.16.0."""
+_PROMETHEUS_TAGS = "remove_all_sd,enable_kubernetes_sd"
+"""Of all that it can ask for targets, Kubernetes alone: the others bring a library for each cloud."""
+_PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
 
 TOOLS = (
@@ -46,8 +61,14 @@ TOOLS = (
     Tool("helm", "helm.sh/helm/v4", "v4.2.4", "helm.sh/helm/v4/cmd/helm"),
     Tool("coredns", "github.com/coredns/coredns", "v1.14.7", "github.com/coredns/coredns"),
     Tool("cyclonus", "github.com/mattfenwick/cyclonus", "v0.5.6", "github.com/mattfenwick/cyclonus/cmd/cyclonus"),
+    Tool(
+        *("prometheus-operator", _PROMETHEUS_OPERATOR, "v0.85.0", f"{_PROMETHEUS_OPERATOR}/cmd/operator"),
+        manifest="bundle.yaml",
+    ),
+    Tool("prometheus", _PROMETHEUS, _PROMETHEUS_VERSION, f"{_PROMETHEUS}/cmd/prometheus", _PROMETHEUS_TAGS),
+    Tool("promtool", _PROMETHEUS, _PROMETHEUS_VERSION, f"{_PROMETHEUS}/cmd/promtool", _PROMETHEUS_TAGS),
 )
-"""What plays the nodes, installs the charts, answers for names, and judges network policies."""
+"""What plays the nodes, installs the charts, answers for names, judges network policies, and finds what to scrape."""
 
 
 def cache() -> Path:
@@ -87,16 +108,20 @@ def _build_tool(folder: Path, tool: Tool, say: Callable[[str], object]) -> None:
     module.mkdir(exist_ok=True)
     (module / "go.mod").write_text(f"module fedward.io/{tool.name}\n")
     _go(module, "get", f"{tool.module}@{tool.version}")
-    _build_one(module, tool.package, folder / "bin" / tool.name)
+    if tool.manifest:
+        described = _go(module, "mod", "download", "-json", f"{tool.module}@{tool.version}")
+        manifest = Path(json.loads(described)["Dir"]) / tool.manifest
+        (folder / "bin" / f"{tool.name}.yaml").write_bytes(manifest.read_bytes())
+    _build_one(module, tool.package, folder / "bin" / tool.name, tool.tags)
     say(f"built {tool.name} in {time.monotonic() - started:.0f} s")
 
 
-def _build_one(module: Path, package: str, target: Path) -> None:
+def _build_one(module: Path, package: str, target: Path, tags: str = "") -> None:
     major, minor, _ = VERSION.split(".")
     stamp = "k8s.io/component-base/version"
     flags = f"-s -w -X {stamp}.gitVersion=v{VERSION} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
     partial = target.with_suffix(".partial")
-    _go(module, "build", "-mod=mod", "-trimpath", "-ldflags", flags, "-o", str(partial), package)
+    _go(module, "build", "-mod=mod", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", str(partial), package)
     partial.rename(target)
 
 

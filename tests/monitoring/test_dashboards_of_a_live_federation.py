@@ -9,22 +9,14 @@ from pathlib import Path
 import pytest
 from monitoring.client import Series
 from monitoring.pictures.page import draw_page
-from monitoring.reading import Dashboard, read
+from monitoring.reading import Dashboard
 from PIL import Image
 from tests.monitoring.federation import SITES, STEADY_S, Federation
 from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
+from tests.monitoring.panels import DASHBOARDS, FULL_DISKS, HERE, PASSING, empty_panels
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240), needs_prometheus]
 
-CHARTS = Path(__file__).resolve().parents[2] / "charts"
-DASHBOARDS = {path.stem: read(path) for path in sorted(CHARTS.glob("*/dashboards/*.json"))}
-HERE = VARIABLES | {"site": "north"}
-"""What is chosen on a hospital's dashboard."""
-
-EMPTY = {"What is wrong", "GPU load", "GPU memory"}
-"""Nothing is wrong, and no GPU is here."""
-PASSING = {"Speed", "Waiting for data"}
-"""Said only while a trainer trains, which is not all the time."""
 PER_SITE = {
     "federation": {"Hospitals"},
     "job": {
@@ -42,8 +34,6 @@ PER_SITE = {
     },
     "site": set(),
 }
-FULL_DISKS = {"FedwardAggregatorStorageLow", "FedwardGatewayStorageLow"}
-"""May be true of the machine that the test runs on."""
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +54,7 @@ def test_every_part_is_scraped(observed: Observed) -> None:
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_every_panel_has_something_to_show(observed: Observed, name: str) -> None:
-    variables = HERE if name == "site" else VARIABLES
-    empty = [
-        f"{panel.title}: {target.expression}"
-        for panel in DASHBOARDS[name].panels
-        for target in panel.targets
-        if panel.title not in EMPTY | PASSING and not observed.ask(target.filled(variables))
-    ]
-    assert empty == []
+    assert empty_panels(observed.client, name) == []
 
 
 @pytest.mark.parametrize("title", sorted(PASSING))
