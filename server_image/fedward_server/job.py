@@ -91,7 +91,6 @@ class Job:
                 changed.clear()
                 try:
                     until = await self._step(initial)
-                    self.metrics.storage_full.set(0)
                 except RefusedError as error:
                     until = await self._pause_or_fail(error)
                 if until is not _AT_ONCE:
@@ -108,6 +107,7 @@ class Job:
             if event is None:
                 return
             await self.journal.append(event)
+            self.metrics.storage_full.set(0)
             before, self.state = self.state, apply(self.state, event)
             self.metrics.take(before, event)
         # Who says hello is logged once it attends, and each time it does: a site that comes back says nothing new.

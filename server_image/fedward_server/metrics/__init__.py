@@ -57,3 +57,5 @@ class Metrics:
     def refused(self, site: str, reason: Reason) -> None:
         """Count a refusal; `site` is whoever it was said to claimed to be, and is shown only where it is the job's."""
         self._refusals.labels(site if site in self._plan.sites else "", reason.value).inc()
+        if reason is Reason.STORAGE_FULL:
+            self.storage_full.set(1)

@@ -126,6 +126,7 @@ async def test_a_full_disk_is_said_to_the_site_and_once_there_is_room_its_update
             await client.attend()
         train = await clients[0].told("train")
         assert (await deliver(clients[0], train, data)).refusal.reason == Reason.STORAGE_FULL
+        assert bench.sample("storage_full") == 1
         bench.disk.room = 1 << 40
         call = clients[0].stub.SubmitUpdate()
         await call.write(pb.UpdatePart(header=clients[0].header(train, data)))
@@ -133,6 +134,7 @@ async def test_a_full_disk_is_said_to_the_site_and_once_there_is_room_its_update
         call.cancel()
         for client in clients:
             assert (await deliver(client, train, data)).WhichOneof("body") == "receipt"
+            assert bench.sample("storage_full") == 0
         await bench.until(lambda state: state.round == 2)
 
 
