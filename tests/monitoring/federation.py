@@ -12,11 +12,15 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from tests.monitoring.small_volumes import with_volumes
+
 SITES = ("east", "north", "south", "west")
 JOB = {"job_namespace": "research", "job_name": "brain-tumour"}
 TOY = Path(__file__).resolve().parents[1] / "process"
 TRAINER = Path(__file__).with_name("scored_trainer.py")
 NO_LIMITS: Mapping[str, float] = MappingProxyType({})
+NO_VOLUMES: Mapping[str, int] = MappingProxyType({})
+A_YEAR = 366
 BRISK_S, STEADY_S = 0.02, 0.12
 """Of a step of training: for rounds of half a second, or of three, in which a trainer says how it goes."""
 EPSILON = 10.0
@@ -49,10 +53,14 @@ spec:
   export: {metrics: %(exports)s}
 """
 _DRIVER = """
+import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from fedward_cli.documents import load_documents
+from fedward_cli.local import credentials
 from fedward_cli.local.run import run_local
+credentials.LIFETIME = timedelta(days=int(os.environ["CERTIFICATE_DAYS"]))
 file, out, *rest = sys.argv[1:]
 trainer = rest[rest.index("--") + 1 :]
 run_local(load_documents(Path(file), rest[: rest.index("--")]), Path(out), trainer_command=tuple(trainer))
@@ -132,22 +140,43 @@ class Federation(Run):
         budgets: Mapping[str, float] = NO_LIMITS,
         step_s: float,
         metric: str = "dice",
+        certificate_days: int = A_YEAR,
+        volumes: Mapping[str, int] = NO_VOLUMES,
     ) -> None:
+        """Start them.
+
+        Args:
+            folder: where everything lies.
+            settings: of the job, as `--set` takes them.
+            budgets: ε by site; `EPSILON` for the others.
+            step_s: seconds of a step of training.
+            metric: what the sites score, and the job chooses its best model by.
+            certificate_days: how long the certificates hold.
+            volumes: bytes by folder of the run, where that lies on a volume of its own.
+        """
         out, self._faults = folder / "out", folder / "faults"
         self._faults.mkdir()
         file = folder / "job.yaml"
         file.write_text(_JOB + "".join(_site(folder, name, budgets.get(name, EPSILON)) for name in SITES))
         paths = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
         trainer, settings = [sys.executable, str(TRAINER)], (*settings, f"evaluation.metric={metric}")
+        command = [sys.executable, "-c", _DRIVER, str(file), str(out), *settings, "--", *trainer]
+        sizes = {out / "run" / name: nbytes for name, nbytes in volumes.items()}
         super().__init__(
             folder,
             out,
-            [sys.executable, "-c", _DRIVER, str(file), str(out), *settings, "--", *trainer],
-            {"PYTHONPATH": paths, "FAULTS": str(self._faults), "STEP_S": str(step_s), "METRIC": metric},
+            with_volumes(sizes, command) if sizes else command,
+            {
+                "PYTHONPATH": paths,
+                "FAULTS": str(self._faults),
+                "STEP_S": str(step_s),
+                "METRIC": metric,
+                "CERTIFICATE_DAYS": str(certificate_days),
+            },
         )
 
     def spoil(self, fault: str) -> None:
-        """Let a site's trainer do badly from now on: `spoil-west`, `forget-west`."""
+        """Let a site's trainer do badly from now on: `spoil-west`, `forget-west`, `stall-west`."""
         (self._faults / fault).touch()
 
     def mend(self, fault: str) -> None:

@@ -25,7 +25,7 @@ class Operators:
     def __init__(self) -> None:
         now = time.time()
         self.is_heard = dict.fromkeys(SITES, True)
-        self.queue_age_s = 0.2
+        self.queue_ages_s = {"hub": 0.2, "site": 0.1}
         self.job_state, self.attempt, self.failures = "Training", 1, 0
         self.round, self.rounds, self.score = 7, 30, 0.8
         self.hub_is_reached = self.policy_holds = self.leads = True
@@ -61,7 +61,7 @@ class Operators:
             calls.called("PATCH", 200)
             return samples()
 
-        metrics.watch_queues(lambda: [("FederatedJob", 0, self.queue_age_s if role == "hub" else 0.1)])
+        metrics.watch_queues(lambda: [("FederatedJob", 0, self.queue_ages_s[role])])
         metrics.watch_caches(lambda: [("federatedjobs", 1), ("federatedsites", len(SITES))])
         metrics.watch_process(lambda: self.leads or role == "site", lambda: True)
         metrics.show(work)

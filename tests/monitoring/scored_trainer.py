@@ -1,6 +1,7 @@
 """The toy trainer with a score, called $METRIC, for each region: all sites get better, and "west" is served worst.
 
-In the folder $FAULTS, a file `spoil-west` makes it count cases that it does not have; `forget-west`, score nothing.
+In the folder $FAULTS, a file `spoil-west` makes it count cases that it does not have; `forget-west`, score nothing;
+`stall-west`, take no more step, and go on to say that it trains.
 A round's training takes twenty steps of $STEP_S seconds.
 """
 
@@ -45,6 +46,9 @@ class Scored(toy_trainer.Arithmetic):
     def train(self, model: Path, round_number: int, out: Path, control: Control) -> LocalResult:
         for step in range(_STEPS):
             control.progress("train", step / _STEPS, 1.0 / round_number)
+            while (self._faults / f"stall-{self._name}").exists():
+                control.progress("train", step / _STEPS, 1.0 / round_number)
+                threading.Event().wait(self._step_s)
             # A stage that lasts no time at all could not be seen at any scrape.
             threading.Event().wait(self._step_s)
             control.stepped(Step(cases=toy_trainer.CASES / _STEPS, seconds=self._step_s, waited_s=self._step_s / 4))

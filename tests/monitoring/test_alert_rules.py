@@ -101,5 +101,14 @@ def test_every_alert_is_made_to_fire() -> None:
     assert {case.alert for case in CASES} == set(ALERTS)
 
 
+def test_every_alert_is_provoked_in_a_live_federation() -> None:
+    waited_for = {
+        name
+        for path in Path(__file__).parent.glob("test_alerts_of_*.py")
+        for name in re.findall(r"\bFedward[A-Z]\w+", path.read_text())
+    }
+    assert set(ALERTS) - waited_for == set()
+
+
 def test_the_hub_and_a_hospital_in_one_prometheus_have_no_alert_in_common() -> None:
     assert len(ALERTS) == len(hub.ALERTS) + len(site.ALERTS)

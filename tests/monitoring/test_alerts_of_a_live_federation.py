@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from monitoring.reading import read
-from tests.monitoring.federation import BRISK_S, Federation
+from tests.monitoring.federation import BRISK_S, SITES, Federation
 from tests.monitoring.observed import VARIABLES, Observed, needs_prometheus, observe
 
 pytestmark = [pytest.mark.process, pytest.mark.thorough, pytest.mark.timeout(300), needs_prometheus]
@@ -81,6 +81,30 @@ def test_a_hospital_whose_updates_are_refused_is_told_of(federation: Federation,
     assert refused["west", "BadSampleCount"] >= 3
 
 
+def test_a_job_is_shown_by_the_metric_that_it_is_judged_by(observed: Observed) -> None:
+    observed.wait_for("fedward_aggregator_best_score and on () fedward_trainer_score")
+    offered = JOB.variables["metric"].removeprefix("label_values(").removesuffix(", metric)")
+    for variable, value in VARIABLES.items():
+        offered = offered.replace(f"${variable}", value)
+    assert observed.client.values("metric", offered) == ["accuracy"]
+    for title in ("Score by site", "Score by site and part", "Ten served worst"):
+        shown = observed.ask(JOB.panel(title).targets[0].filled(VARIABLES | {"metric": "accuracy"}))
+        assert {series.labels["site"] for series in shown} == set(SITES), title
+    (target,) = SITE.panel("Score").targets
+    (shown,) = observed.ask(target.filled(VARIABLES | {"site": "north"}))
+    assert shown.labels["metric"] == "accuracy"
+
+
+def test_a_trainer_that_makes_no_headway_is_told_of(federation: Federation, observed: Observed) -> None:
+    stuck = 'ALERTS{alertname="FedwardTrainerStuck",site="west",alertstate="firing"}'
+    # One that has only just begun could not have done anything.
+    observed.wait_for(f"absent({stuck})")
+    federation.spoil("stall-west")
+    observed.wait_for(stuck)
+    federation.mend("stall-west")
+    observed.wait_for(f"absent({stuck})")
+
+
 def test_a_model_that_gets_worse_is_told_of(federation: Federation, observed: Observed) -> None:
     observed.wait_for('fedward_aggregator_metric{metric="accuracy"} > 0.3 and on () fedward_aggregator_round >= 5')
     for site in ("east", "north"):
@@ -107,7 +131,7 @@ def test_an_aggregator_that_hangs_is_told_of_at_both_ends(federation: Federation
 def test_what_the_operators_say_is_told(observed: Observed) -> None:
     operators = observed.operators
     operators.is_heard["north"] = False
-    operators.queue_age_s = 400.0
+    operators.queue_ages_s = {"hub": 400.0, "site": 400.0}
     operators.hub_is_reached = operators.policy_holds = False
     operators.authority_ends = operators.membership_ends = time.time() + DAY
     operators.failures = 2
@@ -116,6 +140,7 @@ def test_what_the_operators_say_is_told(observed: Observed) -> None:
     for alert in (
         "FedwardSiteOffline",
         "FedwardHubOperatorStuck",
+        "FedwardSiteOperatorStuck",
         "FedwardHubUnreachable",
         "FedwardPolicyNotReady",
         "FedwardAuthorityExpiring",
