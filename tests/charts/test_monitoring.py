@@ -21,6 +21,7 @@ SECRET = {"secret": {"name": str, "key": str}}
 ENDPOINT = {"port": str, "path": str, "interval": str, "scrapeTimeout": str}
 TLS = {"serverName": str, "ca": SECRET, "cert": SECRET, "keySecret": {"name": str, "key": str}}
 LABELS = {"matchLabels": dict}
+RELABELING = {"action": str, "sourceLabels": list, "targetLabel": str, "regex": str}
 RULE = {"alert": str, "record": str, "expr": str, "for": str, "labels": dict, "annotations": dict}
 FORMS: dict[str, Any] = {
     "ServiceMonitor": {
@@ -32,9 +33,7 @@ FORMS: dict[str, Any] = {
         "selector": LABELS,
         "namespaceSelector": {"any": bool},
         "sampleLimit": int,
-        "podMetricsEndpoints": [
-            {**ENDPOINT, "metricRelabelings": [{"action": str, "sourceLabels": list, "targetLabel": str}]}
-        ],
+        "podMetricsEndpoints": [{**ENDPOINT, "relabelings": [RELABELING], "metricRelabelings": [RELABELING]}],
     },
     "PrometheusRule": {"groups": [{"name": str, "interval": str, "rules": [RULE]}]},
 }
@@ -105,8 +104,16 @@ def test_a_pod_monitor_finds_aggregators_wherever_jobs_run() -> None:
     assert monitor["spec"]["namespaceSelector"] == {"any": True}
     assert ports(job["spec"]["template"])[endpoint["port"]] == 9090
     # Whoever labels a pod of his as an aggregator's speaks for jobs of his own namespace alone, and not without end.
-    (kept,) = endpoint["metricRelabelings"]
-    assert kept == {"action": "keepequal", "sourceLabels": ["job_namespace"], "targetLabel": "namespace"}
+    (named,) = endpoint["relabelings"]
+    assert named == {
+        "action": "replace",
+        "sourceLabels": ["__meta_kubernetes_namespace"],
+        "targetLabel": "pod_namespace",
+    }
+    assert endpoint["metricRelabelings"] == [
+        {"action": "keepequal", "sourceLabels": ["job_namespace"], "targetLabel": "pod_namespace"},
+        {"action": "labeldrop", "regex": "pod_namespace"},
+    ]
     assert monitor["spec"]["sampleLimit"] == 20_000
 
 

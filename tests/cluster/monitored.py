@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from monitoring.client import Series
 from tests.charts import jobs
 from tests.charts.helm import CHARTS, NAMESPACE, VALUES, Manifest, run
+from tests.cluster.asked_for import ASKED_FOR, MONITORING, prometheus, rights
 from tests.cluster.conftest import control_plane, run_kubectl
 from tests.cluster.operators import FEDERATION, ROOT, make, make_volume, set_status, the_pod
 from tests.kube.control_plane import ControlPlane
@@ -29,9 +31,6 @@ from fedward_protocol.identity import Identity
 from fedward_protocol.pki import Authority
 from fedward_protocol.scraping import Secured
 
-MONITORING = "monitoring"
-ROLES = {"by-endpoints": "Endpoints", "by-slices": "EndpointSlice"}
-"""The Prometheus that are asked for: by name, by which objects they find the pods of a Service."""
 RESEARCH = JOB["job_namespace"]
 SECURED = "secured"
 """A hospital's namespace, with metrics by mutual TLS."""
@@ -42,11 +41,8 @@ ELSEWHERE = "elsewhere"
 
 _BRISK = {"metrics": {"serviceMonitor": {"interval": "1s", "scrapeTimeout": "1s", "labels": {"release": "monitoring"}}}}
 _PORT, _SECURE_PORT = 9090, 9443
-_MAY_LOOK = [
-    {"apiGroups": [""], "resources": ["pods", "services", "endpoints"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
-]
-"""What a Prometheus may, as its operator's documentation has it, as far as it concerns pods."""
+Pod = tuple[str, str]
+"""A pod that shows metrics: its namespace, whatever a Prometheus says, and its component."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +54,14 @@ class Monitored:
         operator: the Prometheus Operator over it.
         proxy: the address of what leads a Prometheus to the pods.
         scraper: the folder of what a Prometheus shows to who asks for a certificate.
+        pods: those that show metrics, by name.
     """
 
     plane: ControlPlane
     operator: PrometheusOperator
     proxy: str
     scraper: Path
+    pods: Mapping[str, Pod]
 
     def written(self, name: str) -> Written:
         """Wait until the operator has written what a Prometheus needs, with all monitors and all rules in it."""
@@ -79,6 +77,10 @@ class Monitored:
         )
         assert found is not None
         return found
+
+    def by_pod(self, answer: Sequence[Series]) -> dict[Pod, float]:
+        """Give the value of each pod."""
+        return {self.pods[each.labels["pod"]]: each.value for each in answer}
 
     def access(self) -> dict[str, Any]:
         """Say how a Prometheus asks this API server, as its own configuration has it."""
@@ -97,19 +99,23 @@ def monitored(folder: Path, binaries: Path) -> Iterator[Monitored]:
         operator = PrometheusOperator(binaries, folder / "operator", plane)
         stack.callback(operator.stop)
         _install(plane, folder)
-        pages = {
-            (NAMESPACE, "hub-operator"): operators.addresses["operator-hub"],
-            (NAMESPACE, "site-operator"): operators.addresses["operator-site"],
-            (NAMESPACE, "gateway"): federation.addresses()["gateway-north"],
-            (RESEARCH, "aggregator"): federation.addresses()["aggregator"],
-            (ELSEWHERE, "aggregator"): federation.addresses()["aggregator"],
-        }
         secured = stack.enter_context(_secured(folder / "hospital"))
-        ways = {f"{_place(plane, *where)}:{_PORT}": page for where, page in pages.items()}
-        for component in ("site-operator", "gateway"):
-            ways[f"{_place(plane, SECURED, component)}:{_SECURE_PORT}"] = secured
+        pages: dict[Pod, tuple[int, str]] = {
+            (NAMESPACE, "hub-operator"): (_PORT, operators.addresses["operator-hub"]),
+            (NAMESPACE, "site-operator"): (_PORT, operators.addresses["operator-site"]),
+            (NAMESPACE, "gateway"): (_PORT, federation.addresses()["gateway-north"]),
+            (SECURED, "site-operator"): (_SECURE_PORT, secured),
+            (SECURED, "gateway"): (_SECURE_PORT, secured),
+            (RESEARCH, "aggregator"): (_PORT, federation.addresses()["aggregator"]),
+            (ELSEWHERE, "aggregator"): (_PORT, federation.addresses()["aggregator"]),
+        }
+        pods, ways = {}, {}
+        for number, (pod, (port, page)) in enumerate(pages.items(), start=1):
+            address = f"192.0.2.{number}"
+            pods[_place(plane, pod, address)] = pod
+            ways[f"{address}:{port}"] = page
         proxy = stack.enter_context(PodProxy(ways))
-        yield Monitored(plane, operator, proxy.url, folder / "hospital/scraper")
+        yield Monitored(plane, operator, proxy.url, folder / "hospital/scraper", pods)
 
 
 @contextmanager
@@ -145,8 +151,8 @@ def _install(plane: ControlPlane, folder: Path) -> None:
             *_aggregator(plane),
             _impostor(),
             _certify(folder / "hospital"),
-            *_rights(),
-            *(_prometheus(plane, name, role) for name, role in ROLES.items()),
+            *rights(),
+            *(prometheus(plane, name, special) for name, special in ASKED_FOR.items()),
         ],
     )
 
@@ -203,44 +209,8 @@ def _certify(folder: Path) -> Manifest:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
 
-def _rights() -> list[Manifest]:
-    group = "rbac.authorization.k8s.io"
-    head, metadata = {"apiVersion": f"{group}/v1"}, {"name": "prometheus"}
-    role = {"apiGroup": group, "kind": "ClusterRole", "name": "prometheus"}
-    subject = {"apiGroup": group, "kind": "User", "name": "prometheus"}
-    return [
-        {**head, "kind": "ClusterRole", "metadata": metadata, "rules": _MAY_LOOK},
-        {**head, "kind": "ClusterRoleBinding", "metadata": metadata, "roleRef": role, "subjects": [subject]},
-    ]
-
-
-def _prometheus(plane: ControlPlane, name: str, role: str) -> Manifest:
-    """Ask for a Prometheus that selects by labels, in all namespaces, as is the custom."""
-    certificate, key = plane.authority.client("prometheus")
-    files = {"caFile": str(plane.authority.ca), "certFile": str(certificate), "keyFile": str(key)}
-    by_release, by_role = {"matchLabels": {"release": "monitoring"}}, {"matchLabels": {"role": "alert-rules"}}
-    spec = {
-        "serviceMonitorSelector": by_release,
-        "podMonitorSelector": by_release,
-        "ruleSelector": by_role,
-        **{f"{kind}NamespaceSelector": {} for kind in ("serviceMonitor", "podMonitor", "rule")},
-        "serviceDiscoveryRole": role,
-        "evaluationInterval": "1s",
-        # Where it would use its service account in a pod.
-        "apiserverConfig": {"host": plane.url, "tlsConfig": files},
-    }
-    metadata = {"name": name, "namespace": MONITORING}
-    return {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": metadata, "spec": spec}
-
-
-def _place(plane: ControlPlane, namespace: str, component: str) -> str:
-    """Give a pod an address, as its node would, and return it."""
-    pod = the_pod(plane, namespace, component)
-    address = f"192.0.2.{len(_given(plane)) + 1}"
-    set_status(plane, pod, podIP=address, podIPs=[{"ip": address}])
-    return address
-
-
-def _given(plane: ControlPlane) -> list[str]:
-    pods = plane.request("GET", "/api/v1/pods")["items"]
-    return [each["status"]["podIP"] for each in pods if "podIP" in each["status"]]
+def _place(plane: ControlPlane, pod: Pod, address: str) -> str:
+    """Give a pod an address, as its node would, and return its name."""
+    found = the_pod(plane, *pod)
+    set_status(plane, found, podIP=address, podIPs=[{"ip": address}])
+    return str(found["metadata"]["name"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from monitoring.client import Client
 from tests.charts.helm import CHARTS, NAMESPACE, helm
 from tests.charts.helm import MISSING as NO_HELM
 from tests.cluster.annotations import following_annotations
-from tests.cluster.monitored import ELSEWHERE, RESEARCH, ROLES, SECURED, SERVED_AS, Monitored, monitored
+from tests.cluster.asked_for import ASKED_FOR
+from tests.cluster.monitored import ELSEWHERE, RESEARCH, SECURED, SERVED_AS, Monitored, Pod, monitored
 from tests.kube import prometheus_operator
 from tests.kube.binaries import MISSING, binaries
 from tests.kube.prometheus import Prometheus, check, lay
@@ -29,16 +30,15 @@ MONITORS = {
     f"podMonitor/{NAMESPACE}/fedward-aggregators/0",
 }
 RULES = sorted(path for chart in CHARTS.values() for path in (chart / "rules").glob("*.yaml"))
+IMPOSTOR = (ELSEWHERE, "aggregator")
 OURS = {
-    (NAMESPACE, "fedward-hub-operator"),
-    (NAMESPACE, "fedward-site-operator"),
-    (NAMESPACE, "fedward-gateway"),
-    (SECURED, "fedward-site-operator"),
-    (SECURED, "fedward-gateway"),
-    (RESEARCH, "brain-tumour-aggregator"),
+    (NAMESPACE, "hub-operator"),
+    (NAMESPACE, "site-operator"),
+    (NAMESPACE, "gateway"),
+    (SECURED, "site-operator"),
+    (SECURED, "gateway"),
+    (RESEARCH, "aggregator"),
 }
-"""Pods that show metrics: their namespace, and what their names begin with."""
-IMPOSTOR = (ELSEWHERE, "mine")
 _ANY = '{__name__=~"fedward_.*"}'
 
 
@@ -60,14 +60,14 @@ def cluster(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
         yield made
 
 
-@pytest.fixture(scope="module", params=ROLES)
+@pytest.fixture(scope="module", params=ASKED_FOR)
 def operated(
     request: pytest.FixtureRequest, cluster: Monitored, tools: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """A Prometheus with what its operator has written for it."""
     folder = tmp_path_factory.mktemp("operated") / "prometheus"
     with Prometheus(tools, folder, cluster.written(request.param), cluster.proxy) as prometheus:
-        _wait_until_seen(prometheus.client, OURS | {IMPOSTOR})
+        _wait_until_seen(cluster, prometheus.client, OURS | {IMPOSTOR})
         yield prometheus
 
 
@@ -76,7 +76,7 @@ def _following(cluster: Monitored, tools: Path, folder: Path, *, honors_labels: 
     access = cluster.access()
     written = following_annotations(access, RULES, cluster.scraper, SERVED_AS, honors_labels=honors_labels)
     with Prometheus(tools, folder / "prometheus", written, cluster.proxy) as prometheus:
-        _wait_until_seen(prometheus.client, OURS)
+        _wait_until_seen(cluster, prometheus.client, OURS)
         yield prometheus
 
 
@@ -87,23 +87,12 @@ def annotated(cluster: Monitored, tools: Path, tmp_path_factory: pytest.TempPath
         yield prometheus
 
 
-def _wait_until_seen(client: Client, pods: set[tuple[str, str]]) -> None:
+def _wait_until_seen(cluster: Monitored, client: Client, pods: set[Pod]) -> None:
     """Wait for every pod, and until rates have enough scrapes to go by."""
-    wait_until("every pod is scraped", lambda: _scraped(client), 60, lambda seen: seen == dict.fromkeys(pods, 1))
+    every = dict.fromkeys(pods, 1)
+    wait_until("every pod is scraped", lambda: cluster.by_pod(client.ask("up")), 60, every.__eq__)
     sent = "count_over_time(fedward_aggregator_sent_bytes_total[10s]) > 5"
     wait_until("rates have something to go by", lambda: client.ask(sent), 60)
-
-
-def _scraped(client: Client) -> dict[tuple[str, str], float]:
-    return {_pod(series.labels): series.value for series in client.ask("up")}
-
-
-def _pod(labels: Mapping[str, str]) -> tuple[str, str]:
-    """Give a pod's namespace and what its name begins with, without what Kubernetes has appended."""
-    for namespace, begins in (*OURS, IMPOSTOR):
-        if labels["namespace"] == namespace and labels["pod"].startswith(begins):
-            return namespace, begins
-    return labels["namespace"], labels["pod"]
 
 
 # ---------------------------------------------------------------- what the Prometheus Operator makes of the charts
@@ -112,7 +101,7 @@ def _pod(labels: Mapping[str, str]) -> tuple[str, str]:
 def test_the_operator_makes_a_job_of_each_monitor_that_promtool_takes(
     cluster: Monitored, tools: Path, tmp_path: Path
 ) -> None:
-    written = cluster.written("by-endpoints")
+    written = cluster.written("a-new-one")
     jobs: dict[str, dict[str, Any]] = {each["job_name"]: each for each in written.configuration["scrape_configs"]}
 
     assert jobs.keys() == MONITORS
@@ -122,8 +111,7 @@ def test_the_operator_makes_a_job_of_each_monitor_that_promtool_takes(
     # Its namespaces are not named: it looks in all of them.
     assert "namespaces" not in aggregators["kubernetes_sd_configs"][0]
     assert aggregators["sample_limit"] == 20_000
-    kept = {"action": "keepequal", "source_labels": ["job_namespace"], "target_label": "namespace"}
-    assert kept in aggregators["metric_relabel_configs"]
+    assert [each["action"] for each in aggregators["metric_relabel_configs"]] == ["keepequal", "labeldrop"]
     secured = jobs[f"serviceMonitor/{SECURED}/fedward-site/0"]
     assert (secured["scheme"], secured["tls_config"]["server_name"]) == ("https", SERVED_AS)
 
@@ -131,7 +119,7 @@ def test_the_operator_makes_a_job_of_each_monitor_that_promtool_takes(
 def test_the_operator_hands_on_every_alert_and_promtool_takes_them(
     cluster: Monitored, tools: Path, tmp_path: Path
 ) -> None:
-    written = cluster.written("by-endpoints")
+    written = cluster.written("a-new-one")
     rules = {path: yaml.safe_load(content) for path, content in written.files.items() if path.startswith("rules/")}
     ours = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
 
@@ -140,20 +128,22 @@ def test_the_operator_hands_on_every_alert_and_promtool_takes_them(
     check(tools, "rules", *(tmp_path / "prometheus" / path for path in rules))
 
 
-def test_every_part_is_scraped_and_no_label_of_a_pod_is_in_the_way(operated: Prometheus) -> None:
-    assert _scraped(operated.client) == dict.fromkeys(OURS | {IMPOSTOR}, 1)
+def test_every_part_is_scraped_and_no_label_of_a_pod_is_in_the_way(cluster: Monitored, operated: Prometheus) -> None:
+    assert cluster.by_pod(operated.client.ask("up")) == dict.fromkeys(OURS | {IMPOSTOR}, 1)
     assert _hidden(operated.client) == set()
 
 
-def test_who_gives_himself_out_as_an_aggregator_of_another_namespace_is_not_heard(operated: Prometheus) -> None:
+def test_who_gives_himself_out_as_an_aggregator_of_another_namespace_is_not_heard(
+    cluster: Monitored, operated: Prometheus
+) -> None:
     seen, kept = (
-        {_pod(each.labels): each.value for each in operated.client.ask(name)}
+        cluster.by_pod(operated.client.ask(name))
         for name in ("scrape_samples_scraped", "scrape_samples_post_metric_relabeling")
     )
 
     assert seen[IMPOSTOR] > 100
     assert kept[IMPOSTOR] == 0
-    assert ELSEWHERE not in {each.labels["namespace"] for each in operated.client.ask(_ANY)}
+    assert IMPOSTOR not in cluster.by_pod(operated.client.ask(_ANY))
     assert {pod: kept[pod] for pod in OURS} == {pod: seen[pod] for pod in OURS}, "nothing of the others is lost"
 
 
@@ -169,8 +159,8 @@ def test_every_alert_can_be_evaluated_and_none_is_pending(operated: Prometheus) 
 # ---------------------------------------------------------------- by annotations
 
 
-def test_every_part_is_found_by_its_annotations(annotated: Prometheus) -> None:
-    assert _scraped(annotated.client) == dict.fromkeys(OURS, 1)
+def test_every_part_is_found_by_its_annotations(cluster: Monitored, annotated: Prometheus) -> None:
+    assert cluster.by_pod(annotated.client.ask("up")) == dict.fromkeys(OURS, 1)
     assert _hidden(annotated.client) == set()
 
 
