@@ -27,7 +27,8 @@ from tests.kube.waiting import wait_until
 from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub import children
 from fedward_operator.hub.authority import HubAuthority
-from fedward_operator.hub.owned import Owner
+from fedward_operator.hub.certificates import CertificateSecrets
+from fedward_operator.hub.owned import Owner, head_of
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.kube import kinds
 from fedward_operator.kube.access import from_kubeconfig
@@ -298,7 +299,8 @@ async def _write_bare(hub: ControlPlane, federation: Federation, sites: list[str
     example = hub.request("GET", f"{GROUP}/namespaces/{federation.namespace}/federatedjobs/job-0")
     plan = hub.request("GET", f"/api/v1/namespaces/{federation.namespace}/configmaps/job-0-plan")["data"]["plan.json"]
     spec = FederatedJobSpec.model_validate(example["spec"])
-    files, after = authority.for_aggregator("job", federation.namespace, example["metadata"]["uid"], datetime.now(UTC))
+    first = Owner(federation.namespace, "job", example["metadata"]["uid"], {})
+    secret = CertificateSecrets(authority, None).of_aggregator(first, datetime.now(UTC))
     held = {"attempt": 1, "suspend": False, "address": settings.door}
     jobs, rest = [], []
     for number in range(JOBS):
@@ -309,9 +311,7 @@ async def _write_bare(hub: ControlPlane, federation: Federation, sites: list[str
         rest.append((kinds.CLAIM, children.claim(owner, settings)))
         rest.append((kinds.SERVICE, children.service(owner)))
         rest.append((kinds.NETWORK_POLICY, children.network_policy(owner, settings, tracked=False)))
-        rest.append(
-            (kinds.SECRET, children.tls_secret(owner, naming.aggregator_tls(owner.name), files, after, authority.mark))
-        )
+        rest.append((kinds.SECRET, {**secret, **head_of(kinds.SECRET, owner, naming.aggregator_tls(owner.name))}))
         rest.append((kinds.JOB, children.aggregator_job(owner, spec, 1, settings)))
         rest += [
             (kinds.SITE_JOB, children.site_job(owner, spec, site, (plan, "0" * 64), settings, held)) for site in sites

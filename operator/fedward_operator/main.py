@@ -65,11 +65,13 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
     from fedward_operator.hub import owned
     from fedward_operator.hub.authority import HubAuthority
     from fedward_operator.hub.authority_secret import AuthoritySecret
+    from fedward_operator.hub.scraper_authority import ScraperAuthority
     from fedward_operator.hub.settings import HubSettings
     from fedward_operator.policy import naming
     from fedward_operator.roles import hub as process
 
     logs.bind(role="hub")
+    secured = scraping.read_arguments(chosen)
     settings = HubSettings(
         federation=chosen.federation,
         door=chosen.door,
@@ -80,6 +82,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         site_certificate_life=chosen.site_certificate_life,
         namespace=chosen.namespace,
         scrapers=chosen.scrapers,
+        scraper_authority=ScraperAuthority(secured.folder) if secured else None,
         annotate_aggregators=chosen.annotate_aggregators,
         tracing_endpoint=chosen.tracing_endpoint,
         tracing_egress=chosen.tracing_egress,
@@ -101,7 +104,7 @@ def _hub(chosen: argparse.Namespace, stop: asyncio.Event) -> Coroutine[Any, Any,
         me=_me(),
         metrics=chosen.metrics,
         aggregator_address=lambda key: f"{naming.aggregator(key[1])}.{key[0]}.svc:{owned.PORT}",
-        secured=scraping.read_arguments(chosen),
+        secured=secured,
     )
     return process.serve(started, stop)
 

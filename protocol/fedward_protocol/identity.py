@@ -18,7 +18,7 @@ _LONGEST_URI = 2048
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A SPIFFE identity: `spiffe://<federation>/site/<name>`, `…/job/<uid>`, `…/observer/<uid>`, or `…/hub` with no name.
+    """A SPIFFE identity: `spiffe://<federation>/site/<name>`, `…/job/<uid>`, `…/observer/<uid>` or a nameless `…/hub`.
 
     An observer may watch the one job whose uid it is named after, and do nothing else.
     """
@@ -56,6 +56,11 @@ class Identity:
 def gateway_name(site: str, federation: str) -> str:
     """Return the DNS name in the certificate of a site's gateway."""
     return f"gateway.{site}.{federation}"
+
+
+def metrics_name(federation: str) -> str:
+    """Return the DNS name in the certificates by which jobs' pods at the hub show their metrics, the same for all."""
+    return f"metrics.{federation}"
 
 
 def aggregator_name(job: str, namespace: str, federation: str) -> str:

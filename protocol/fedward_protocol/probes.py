@@ -84,7 +84,7 @@ def serve(
 
     Raises:
         ListenError: an address is taken, or none of this machine.
-        ValueError: what secures the metrics cannot be used.
+        UnusableError: what secures the metrics cannot be used.
     """
 
     def metrics() -> Answer:

@@ -14,6 +14,10 @@ from fedward_protocol.pki import Credentials
 _log = logging.getLogger(__name__)
 
 
+class UnusableError(ValueError):
+    """What was given to secure metrics by cannot be used; the message says what, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secured:
     """Where metrics are shown to whoever has a certificate, and to nobody in the clear.
@@ -45,13 +49,13 @@ def read_arguments(chosen: argparse.Namespace) -> Secured | None:
     """Tell whether and how metrics are secured.
 
     Raises:
-        ValueError: only one of the two was given.
+        UnusableError: only one of the two was given.
     """
     address, folder = chosen.secure_metrics, chosen.secure_metrics_tls
     if address is None and folder is None:
         return None
     if address is None or folder is None:
-        raise ValueError("--secure-metrics and --secure-metrics-tls go together; give both or neither")
+        raise UnusableError("--secure-metrics and --secure-metrics-tls go together; give both or neither")
     return Secured(address, folder)
 
 
@@ -59,7 +63,7 @@ class ScrapedFolder:
     """A folder of tls.crt, tls.key and ca.crt; safe to ask from several threads.
 
     Raises:
-        ValueError: a file is missing or cannot be used; the message says which folder.
+        UnusableError: a file is missing or cannot be used; the message says which folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +72,7 @@ class ScrapedFolder:
             self._read = Credentials.read(folder)
             self._context = _context(folder)
         except OSError as error:  # which ssl.SSLError is one of
-            raise ValueError(f"{folder}: tls.crt, tls.key or ca.crt cannot be used: {error}") from error
+            raise UnusableError(f"{folder}: tls.crt, tls.key or ca.crt cannot be used: {error}") from error
         self._passed_over: Credentials | None = None
 
     def context(self) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fedward_protocol import logs, probes
+from fedward_protocol import logs, probes, scraping
 from fedward_protocol.allocation import keep_chunk_buffers
 from fedward_protocol.certificate import CertificateFolder
 from fedward_protocol.last_word import leave_word
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartError as error:
         _log.critical(str(error))
         return FAILED
-    except JournalError as error:
+    except (JournalError, scraping.UnusableError) as error:
         _log.critical(str(error))
         return UNREADY
     except probes.ListenError as error:
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(chosen: argparse.Namespace) -> int:
-    stopped = asyncio.Event()
+    stopped, secured = asyncio.Event(), scraping.read_arguments(chosen)
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
     plan = Plan.parse(chosen.plan.read_bytes())
@@ -84,7 +84,7 @@ async def _serve(chosen: argparse.Namespace) -> int:
         metrics.watch_host(chosen.state, job.spool.nbytes, lambda: certificates.current().x509.not_valid_after_utc)
         server = Server(service.handler(), certificates, chosen.listen, require_client=True)
         with (
-            probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates)),
+            probes.serve(chosen.metrics, metrics.registry, lambda: _obstacle(job, certificates), secured=secured),
             exporting("fedward-aggregator", os.environ) as sink,
         ):
             async with traced(job, sink):
@@ -155,5 +155,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--initial", type=Path, help="where the first model appears; in the state folder by default")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where gateways connect")
     parser.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    scraping.add_arguments(parser)
     parser.add_argument("--tls", type=Path, required=True, help="folder of tls.crt, tls.key and ca.crt")
     return parser

@@ -18,7 +18,7 @@ from fedward_protocol.pki import Authority
 
 pytestmark = pytest.mark.process
 
-Start = Callable[[str], str]
+Start = Callable[..., str]
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def start(tmp_path: Path) -> Start:
     authority = Authority.create(plan.federation, now)
     authority.issue(Identity(plan.federation, "job", job.uid), [name], now, timedelta(days=1)).write(tmp_path / "tls")
 
-    def until_it_ends(metrics: str) -> str:
+    def until_it_ends(metrics: str, *more: str) -> str:
         command = [sys.executable, "-m", "fedward_server", "--plan", tmp_path / "plan.json", "--attempt", "1"]
         command += ["--state", tmp_path / "state", "--tls", tmp_path / "tls", "--listen", "127.0.0.1:0"]
-        ended = subprocess.run([*command, "--metrics", metrics], stderr=subprocess.PIPE, text=True, timeout=60)
+        ended = subprocess.run([*command, "--metrics", metrics, *more], stderr=subprocess.PIPE, text=True, timeout=60)
         assert ended.returncode == 1
         assert "Traceback" not in ended.stderr
         return json.dumps(json.loads(ended.stderr.splitlines()[-1]))
@@ -57,3 +57,9 @@ def test_a_damaged_journal_is_named_with_what_to_do(start: Start, tmp_path: Path
 
     assert f"{tmp_path}/state/journal.db is damaged (file is not a database)" in said
     assert "restore it, or start the job anew" in said
+
+
+def test_certificates_for_its_metrics_that_are_not_there_are_named(start: Start, tmp_path: Path) -> None:
+    said = start("127.0.0.1:0", "--secure-metrics", "127.0.0.1:0", "--secure-metrics-tls", str(tmp_path / "none"))
+
+    assert f"{tmp_path}/none: tls.crt, tls.key or ca.crt cannot be used" in said

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from fedward_operator.policy import naming
-from fedward_operator.policy.conditions import show_time
 from fedward_operator.policy.joining import trust
 from fedward_protocol.certificate_request import CertificateRequest
-from fedward_protocol.identity import Identity, aggregator_name
+from fedward_protocol.identity import Identity, aggregator_name, metrics_name
 from fedward_protocol.pki import Authority, Credentials
 
 _LIFETIME = timedelta(days=90)
@@ -75,10 +73,6 @@ class HubAuthority:
         """
         return self.current.ends
 
-    def is_good(self, held: Mapping[str, str], now: datetime) -> bool:
-        """Tell of a certificate's Secret, by what is held of it, that it need not be issued anew."""
-        return held[naming.RENEW_AFTER] > show_time(now) and held[naming.AUTHORITY] == self.mark
-
     def own(self, now: datetime) -> Credentials:
         """Return what this operator shows to aggregators; renewed in time."""
         if self._own is None or now >= self._own[1]:
@@ -95,21 +89,15 @@ class HubAuthority:
         """Issue the certificate, PEM, that a site's request was judged worth of."""
         return self.current.certify(request.key, request.identity, request.dns_names, now, lifetime)
 
-    def for_aggregator(self, name: str, namespace: str, uid: str, now: datetime) -> tuple[dict[str, str], str]:
-        """Issue a job's certificate.
-
-        Returns:
-            The files of a TLS secret, in base64, and when to renew it.
-        """
+    def for_aggregator(self, name: str, namespace: str, uid: str, now: datetime) -> tuple[Credentials, datetime]:
+        """Issue a job's certificate; return it with when to renew it."""
         names = [aggregator_name(name, namespace, self.federation), f"{naming.aggregator(name)}.{namespace}.svc"]
         return self._issue(Identity(self.federation, "job", uid), names, now)
 
-    def for_observer(self, uid: str, now: datetime) -> tuple[dict[str, str], str]:
-        """Issue a certificate that lets its holder watch the job of this uid, as `for_aggregator` does."""
+    def for_observer(self, uid: str, now: datetime) -> tuple[Credentials, datetime]:
+        """Issue a certificate that lets its holder watch the job of this uid; return it with when to renew it."""
         return self._issue(Identity(self.federation, "observer", uid), [], now)
 
-    def _issue(self, identity: Identity, names: Sequence[str], now: datetime) -> tuple[dict[str, str], str]:
-        issued = self.current.issue(identity, names, now, _LIFETIME)
-        files = {"tls.crt": issued.cert_pem, "tls.key": issued.key_pem, "ca.crt": issued.ca_pem}
-        encoded = {file: base64.b64encode(content).decode() for file, content in files.items()}
-        return encoded, show_time(now + _RENEWED_AFTER)
+    def _issue(self, identity: Identity, names: Sequence[str], now: datetime) -> tuple[Credentials, datetime]:
+        issued = self.current.issue(identity, [*names, metrics_name(self.federation)], now, _LIFETIME)
+        return issued, now + _RENEWED_AFTER

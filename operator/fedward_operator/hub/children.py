@@ -7,19 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedward_operator.api.job import FederatedJobSpec
-from fedward_operator.hub import views
+from fedward_operator.hub import scraped, views
 from fedward_operator.hub.owned import (
     AGGREGATOR,
-    METRICS_PORT,
     PORT,
     TRACKER,
     Manifest,
     Owner,
-    from_scrapers,
     head_of,
     labels,
     pod_labels,
-    scrape_annotations,
     selector,
 )
 from fedward_operator.hub.settings import HubSettings
@@ -75,7 +72,7 @@ def network_policy(owner: Owner, settings: HubSettings, *, tracked: bool) -> Man
     if tracked:
         callers.append({"podSelector": {"matchLabels": selector(owner, TRACKER)}})
     ingress = [{"from": callers, "ports": [{"protocol": "TCP", "port": PORT}]}]
-    ingress += from_scrapers(settings)
+    ingress += scraped.from_scrapers(settings)
     spec = {
         "podSelector": {"matchLabels": selector(owner, AGGREGATOR)},
         "policyTypes": ["Ingress", "Egress"],
@@ -89,13 +86,6 @@ def network_policy(owner: Owner, settings: HubSettings, *, tracked: bool) -> Man
 def network_policy_held(manifest: Manifest) -> Mapping[str, Any]:
     """Say what of the fence has to stay: all that it allows."""
     return {"fence": views.fence(manifest["spec"])}
-
-
-def tls_secret(owner: Owner, name: str, files: Mapping[str, str], renew_after: str, authority: str) -> Manifest:
-    """Make the Secret of a certificate: `files` in base64, `authority` the mark of who issued them."""
-    head = head_of(kinds.SECRET, owner, name)
-    head["metadata"]["annotations"] = {naming.RENEW_AFTER: renew_after, naming.AUTHORITY: authority}
-    return {**head, "type": "kubernetes.io/tls", "data": dict(files)}
 
 
 def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings: HubSettings) -> Manifest:
@@ -118,7 +108,7 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
         settings.aggregator_image,
         [
             *("--plan", "/plan/plan.json", "--attempt", str(attempt), "--state", "/state", "--tls", "/tls"),
-            *("--listen", f"0.0.0.0:{PORT}", "--metrics", f"0.0.0.0:{METRICS_PORT}"),
+            *("--listen", f"0.0.0.0:{PORT}", *scraped.arguments(settings)),
             *("--initial", "/initial/model.safetensors"),
         ],
         resources={"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
@@ -126,16 +116,14 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
             *(plan, tmp, {"name": "state", "mountPath": "/state"}),
             {"name": "initial", "mountPath": "/initial", "readOnly": True},
             {"name": "tls", "mountPath": "/tls", "readOnly": True},
+            *scraped.mounts(settings),
         ],
     )
-    aggregator["ports"] = [
-        {"name": "grpc", "containerPort": PORT},
-        {"name": "metrics", "containerPort": METRICS_PORT},
-    ]
+    aggregator["ports"] = [{"name": "grpc", "containerPort": PORT}, *scraped.ports(settings)]
     if settings.tracing_endpoint:
         aggregator["env"] = [{"name": ENDPOINT, "value": settings.tracing_endpoint}]
     aggregator["readinessProbe"] = {"tcpSocket": {"port": PORT}, "periodSeconds": 2}
-    aggregator["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": METRICS_PORT}, "periodSeconds": 20}
+    aggregator["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": "metrics"}, "periodSeconds": 20}
     pod = restricted_pod(
         containers=[aggregator],
         init_containers=[initialise],
@@ -143,6 +131,7 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
             {"name": "plan", "configMap": {"name": naming.plan(owner.name)}},
             {"name": "state", "persistentVolumeClaim": {"claimName": naming.aggregator(owner.name)}},
             {"name": "tls", "secret": {"secretName": naming.aggregator_tls(owner.name), "defaultMode": 0o440}},
+            *scraped.volumes(settings, naming.aggregator_tls(owner.name)),
             *({"name": name, "emptyDir": {}} for name in ("initial", "scratch", "tmp")),
         ],
         pull_secrets=settings.pull_secrets,
@@ -151,7 +140,7 @@ def aggregator_job(owner: Owner, spec: FederatedJobSpec, attempt: int, settings:
         "backoffLimit": spec.backoff_limit,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": failure_policy("aggregator", JOB_FAILED),
-        "template": {"metadata": {"labels": labels, **scrape_annotations(settings)}, "spec": pod},
+        "template": {"metadata": {"labels": labels, **scraped.pod_annotations(settings)}, "spec": pod},
     }
     return {**head, "spec": job}
 

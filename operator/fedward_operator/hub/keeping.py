@@ -12,6 +12,7 @@ from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub import children
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.caches import HubCaches, own
+from fedward_operator.hub.certificates import CertificateSecrets
 from fedward_operator.hub.decide import Decision, Stage
 from fedward_operator.hub.finalizing import Finalizing
 from fedward_operator.hub.owned import Manifest, Owner
@@ -45,7 +46,8 @@ class Keeper:
     ) -> None:
         self._client, self._caches = client, caches
         self._planner, self._finalizing = planner, finalizing
-        self._authority, self._settings, self._now = authority, settings, now
+        self._certificates = CertificateSecrets(authority, settings.scraper_authority)
+        self._settings, self._now = settings, now
 
     async def make_it_so(
         self, owner: Owner, job: Manifest, spec: FederatedJobSpec, plan: NamedPlan, decision: Decision
@@ -84,10 +86,8 @@ class Keeper:
         if service is None or service.held != children.service_held(owner):
             writes.append(self._client.apply(kinds.SERVICE, children.service(owner), force=service is not None))
         secret = self._ours(caches.secrets, owner, naming.aggregator_tls(owner.name))
-        if secret is None or not self._authority.is_good(secret.held, now):
-            files, after = self._authority.for_aggregator(owner.name, owner.namespace, owner.uid, now)
-            name = naming.aggregator_tls(owner.name)
-            manifest = children.tls_secret(owner, name, files, after, self._authority.mark)
+        if secret is None or not self._certificates.is_good(secret.held, now):
+            manifest = self._certificates.of_aggregator(owner, now)
             writes.append(self._client.apply(kinds.SECRET, manifest, force=secret is not None))
         writes.append(self._keep_fenced(owner, spec, attempt))
         held = {"attempt": attempt, "suspend": False, "address": self._settings.door}

@@ -1,4 +1,4 @@
-"""What the children of a job have in common: whose they are, how their pods are selected, met and scraped."""
+"""What the children of a job have in common: whose they are, and how their pods are selected."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedward_operator.hub.settings import HubSettings
 from fedward_operator.kube import kinds
 from fedward_operator.kube.kinds import Kind
 from fedward_operator.policy import naming
 
 PORT = 8443
-METRICS_PORT = 9090
 AGGREGATOR, TRACKER = "aggregator", "tracker"
 """The components of a job's pods."""
 
@@ -69,19 +67,3 @@ def selector(owner: Owner, component: str) -> dict[str, str]:
 def pod_labels(owner: Owner, component: str, attempt: int) -> dict[str, str]:
     """Give the labels of such a pod."""
     return {**labels(owner), naming.LABEL_COMPONENT: component, naming.LABEL_ATTEMPT: str(attempt)}
-
-
-def from_scrapers(settings: HubSettings) -> list[Manifest]:
-    """Make the rule, where there are scrapers, that lets them at a pod's metrics."""
-    if not settings.scrapers:
-        return []
-    scrapers = [dict(peer) for peer in settings.scrapers]
-    return [{"from": scrapers, "ports": [{"protocol": "TCP", "port": METRICS_PORT}]}]
-
-
-def scrape_annotations(settings: HubSettings) -> Manifest:
-    """Say how to scrape a pod, as many a Prometheus is configured to read it."""
-    if not settings.annotate_aggregators:
-        return {}
-    said = {"scrape": "true", "scheme": "http", "path": "/metrics", "port": str(METRICS_PORT)}
-    return {"annotations": {f"prometheus.io/{name}": value for name, value in said.items()}}

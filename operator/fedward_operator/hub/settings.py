@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,8 @@ class HubSettings:
         site_certificate_life: for how long a site's certificate is good; it is renewed at two thirds of that.
         namespace: where the operator itself and the door live.
         scrapers: who may scrape an aggregator's metrics: peers as a NetworkPolicy has them.
+        scraper_authority: gives the authority (PEM) of scrapers, where they have to show a certificate; metrics are
+            in the clear where None.
         annotate_aggregators: whether aggregators' pods say by annotations how Prometheus scrapes them.
         tracing_endpoint: the collector that aggregators send spans to; none where empty.
         tracing_egress: what they may reach for that: egress rules as a NetworkPolicy has them.
@@ -39,6 +41,7 @@ class HubSettings:
     site_certificate_life: timedelta = timedelta(days=30)
     namespace: str = "fedward"
     scrapers: Sequence[Mapping[str, Any]] = ()
+    scraper_authority: Callable[[], bytes] | None = None
     annotate_aggregators: bool = False
     tracing_endpoint: str = ""
     tracing_egress: Sequence[Mapping[str, Any]] = ()

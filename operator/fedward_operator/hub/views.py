@@ -195,9 +195,9 @@ def view_child(item: Mapping[str, Any]) -> ChildView:
 
 
 def view_secret(item: Mapping[str, Any]) -> ChildView:
-    """Look at a certificate's Secret: until when it need not be renewed, and under which authority it was made."""
+    """Look at a certificate's Secret: until when it need not be renewed, and which authorities it is about."""
     notes = item["metadata"].get("annotations") or {}
-    return _child(item, {name: notes.get(name, "") for name in (naming.RENEW_AFTER, naming.AUTHORITY)})
+    return _child(item, {name: notes.get(name, "") for name in (naming.RENEW_AFTER, naming.AUTHORITY, naming.SCRAPERS)})
 
 
 def view_service(item: Mapping[str, Any]) -> ChildView:

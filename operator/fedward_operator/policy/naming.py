@@ -31,6 +31,9 @@ RENEW_AFTER = "fedward.io/renew-after"
 AUTHORITY = "fedward.io/authority"
 """Whom to believe, as a mark: on an aggregator's certificate, and where the hub writes it on a site's heartbeat."""
 
+SCRAPERS = "fedward.io/scrapers"
+"""On a certificate's Secret: whom its holder shows its metrics to, as a mark."""
+
 BELIEVED = "fedward.io/believed"
 """Whom a site does believe, as a mark: where it answers that."""
 

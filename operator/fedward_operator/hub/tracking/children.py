@@ -6,17 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 
 from fedward_operator.api.tracking import CREDENTIALS, Tracking
+from fedward_operator.hub import scraped
 from fedward_operator.hub.owned import (
     AGGREGATOR,
-    METRICS_PORT,
     PORT,
     TRACKER,
     Manifest,
     Owner,
-    from_scrapers,
     head_of,
     pod_labels,
-    scrape_annotations,
     selector,
 )
 from fedward_operator.hub.settings import HubSettings
@@ -40,7 +38,7 @@ def network_policy(owner: Owner, settings: HubSettings) -> Manifest:
     spec = {
         "podSelector": {"matchLabels": selector(owner, TRACKER)},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": from_scrapers(settings),
+        "ingress": scraped.from_scrapers(settings),
         "egress": [to_aggregator, *(dict(rule) for rule in settings.tracking_egress)],
     }
     return {**head_of(kinds.NETWORK_POLICY, owner, naming.tracker(owner.name)), "spec": spec}
@@ -103,13 +101,14 @@ def _job(
         settings.tracker_image,
         [
             *(arguments[0], "--plan", "/plan/plan.json", "--tracking", told, *arguments[1:]),
-            *("--listen", f"0.0.0.0:{METRICS_PORT}"),
+            *scraped.arguments(settings),
         ],
         resources={"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
         mounts=[
             {"name": "plan", "mountPath": "/plan", "readOnly": True},
             {"name": volume["name"], "mountPath": f"/{volume['name']}", "readOnly": True},
             *([{"name": "mlflow", "mountPath": "/mlflow", "readOnly": True}] if secret else ()),
+            *scraped.mounts(settings),
             {"name": "tmp", "mountPath": TMP},
         ],
     )
@@ -117,15 +116,16 @@ def _job(
         # These keys and no other: whoever may make a job need not be allowed to read Secrets.
         keys = [(key, {"name": secret, "key": key, "optional": True}) for key in CREDENTIALS]
         container["env"] = [{"name": key, "valueFrom": {"secretKeyRef": reference}} for key, reference in keys]
-    container["ports"] = [{"name": "metrics", "containerPort": METRICS_PORT}]
-    container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": METRICS_PORT}, "periodSeconds": 5}
-    container["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": METRICS_PORT}, "periodSeconds": 20}
+    container["ports"] = scraped.ports(settings)
+    container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": "metrics"}, "periodSeconds": 5}
+    container["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": "metrics"}, "periodSeconds": 20}
     pod = restricted_pod(
         containers=[container],
         volumes=[
             {"name": "plan", "configMap": {"name": naming.plan(owner.name)}},
             volume,
             *(_authority_volume(secret) if secret else ()),
+            *scraped.volumes(settings, naming.tracker_tls(owner.name)),
             {"name": "tmp", "emptyDir": {}},
         ],
         pull_secrets=settings.pull_secrets,
@@ -134,7 +134,7 @@ def _job(
         "backoffLimit": _BACKOFF_LIMIT,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": failure_policy("tracker", GAVE_UP),
-        "template": {"metadata": {"labels": labels, **scrape_annotations(settings)}, "spec": pod},
+        "template": {"metadata": {"labels": labels, **scraped.pod_annotations(settings)}, "spec": pod},
     }
     return {**head, "spec": job}
 

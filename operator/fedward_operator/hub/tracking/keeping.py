@@ -12,6 +12,7 @@ from fedward_operator.api.tracking import Tracking
 from fedward_operator.hub import children
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.caches import HubCaches, own
+from fedward_operator.hub.certificates import CertificateSecrets
 from fedward_operator.hub.decide import Decision, Stage
 from fedward_operator.hub.owned import Manifest, Owner
 from fedward_operator.hub.settings import HubSettings
@@ -40,7 +41,8 @@ class TrackerKeeper:
         now: Callable[[], datetime],
     ) -> None:
         self._client, self._caches = client, caches
-        self._authority, self._settings, self._now = authority, settings, now
+        self._certificates = CertificateSecrets(authority, settings.scraper_authority)
+        self._settings, self._now = settings, now
 
     async def make_it_so(
         self, owner: Owner, job: Manifest, spec: FederatedJobSpec, decision: Decision
@@ -87,8 +89,7 @@ class TrackerKeeper:
         known = own(self._caches.fences, (owner.namespace, naming.tracker(owner.name)), owner.uid)
         if known is None or known.held != children.network_policy_held(fence):
             await self._client.apply(kinds.NETWORK_POLICY, fence, force=known is not None)
-        if decision.stage is Stage.RUNNING:
-            await self._keep_certified(owner)
+        await self._keep_certified(owner)
         if is_there:
             return
         if decision.stage is Stage.RUNNING:
@@ -101,11 +102,9 @@ class TrackerKeeper:
     async def _keep_certified(self, owner: Owner) -> None:
         now, name = self._now(), naming.tracker_tls(owner.name)
         known = own(self._caches.secrets, (owner.namespace, name), owner.uid)
-        if known is not None and self._authority.is_good(known.held, now):
-            return
-        files, after = self._authority.for_observer(owner.uid, now)
-        manifest = children.tls_secret(owner, name, files, after, self._authority.mark)
-        await self._client.apply(kinds.SECRET, manifest, force=known is not None)
+        if known is None or not self._certificates.is_good(known.held, now):
+            manifest = self._certificates.of_tracker(owner, now)
+            await self._client.apply(kinds.SECRET, manifest, force=known is not None)
 
 
 def _ended(status: Mapping[str, Any], decision: Decision) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from fedward_operator.hub import children
 from fedward_operator.hub.children import JOB_FAILED
 from fedward_operator.hub.owned import Owner
 from fedward_operator.hub.settings import HubSettings
-from fedward_operator.hub.views import view_network_policy, view_part, view_secret, view_service
+from fedward_operator.hub.views import view_network_policy, view_part, view_service
 from fedward_operator.kube import kinds
 from fedward_operator.policy.pods import view_job, view_pod
 
@@ -32,11 +33,6 @@ OWN = [
     (kinds.CLAIM, children.claim(OWNER, SETTINGS), "glioma-aggregator"),
     (kinds.SERVICE, children.service(OWNER), "glioma-aggregator"),
     (kinds.NETWORK_POLICY, children.network_policy(OWNER, SETTINGS, tracked=False), "glioma-aggregator"),
-    (
-        kinds.SECRET,
-        children.tls_secret(OWNER, "glioma-aggregator-tls", {"tls.crt": "eA=="}, "2026-05-01T00:00:00Z", "m"),
-        "glioma-aggregator-tls",
-    ),
     (kinds.JOB, children.aggregator_job(OWNER, spec(), 2, SETTINGS), "glioma-aggregator-2"),
 ]
 
@@ -138,6 +134,33 @@ def test_metrics_are_for_those_alone_who_were_named(scrapers):
     assert all(rule["from"] for rule in rules), "a rule without peers lets everybody in"
 
 
+SCRAPED = replace(SETTINGS, scrapers=[{"podSelector": {}}], annotate_aggregators=True)
+SECURED = replace(SCRAPED, scraper_authority=lambda: b"theirs")
+
+
+def test_metrics_by_mutual_tls_are_shown_to_the_scrapers_authority_and_not_to_the_hospitals():
+    pod = children.aggregator_job(OWNER, spec(), 1, SECURED)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    told = dict(itertools.pairwise(container["args"]))
+    (mount,) = [each for each in container["volumeMounts"] if each["mountPath"] == told["--secure-metrics-tls"]]
+    (secret,) = [each["secret"] for each in pod["volumes"] if each["name"] == mount["name"]]
+
+    assert mount["readOnly"]
+    assert secret["secretName"] == "glioma-aggregator-tls"
+    assert {each["path"]: each["key"] for each in secret["items"]}["ca.crt"] == "scrapers.crt"
+    assert not any(each["name"] == mount["name"] for each in pod["initContainers"][0]["volumeMounts"])
+
+
+def test_metrics_by_mutual_tls_are_found_and_let_through_at_their_port_alone():
+    template = children.aggregator_job(OWNER, spec(), 1, SECURED)["spec"]["template"]
+    (port,) = [each for each in template["spec"]["containers"][0]["ports"] if each["name"] == "secure-metrics"]
+    rules = children.network_policy(OWNER, SECURED, tracked=False)["spec"]["ingress"]
+
+    said = template["metadata"]["annotations"]
+    assert (said["prometheus.io/scheme"], said["prometheus.io/port"]) == ("https", str(port["containerPort"]))
+    assert [each["port"] for rule in rules for each in rule["ports"]] == [8443, port["containerPort"]]
+
+
 @pytest.mark.parametrize("annotated", [False, True])
 def test_a_pod_says_how_to_scrape_it_where_the_hub_wants_that(annotated):
     settings = replace(SETTINGS, annotate_aggregators=annotated)
@@ -147,16 +170,6 @@ def test_a_pod_says_how_to_scrape_it_where_the_hub_wants_that(annotated):
     said = {"scrape": "true", "scheme": "http", "path": "/metrics", "port": str(port["containerPort"])}
     wanted = {f"prometheus.io/{name}": value for name, value in said.items()} if annotated else None
     assert template["metadata"].get("annotations") == wanted
-
-
-def test_a_certificate_says_when_to_renew_it():
-    item = children.tls_secret(
-        OWNER, "glioma-aggregator-tls", {"tls.crt": "eA==", "tls.key": "eA=="}, "2026-05-01T00:00:00Z", "m"
-    )
-    item["metadata"]["uid"] = "s1"
-
-    assert item["type"] == "kubernetes.io/tls"
-    assert view_secret(item).held == {"fedward.io/renew-after": "2026-05-01T00:00:00Z", "fedward.io/authority": "m"}
 
 
 def test_an_aggregators_job_and_its_pods_are_recognised_by_owner_family_and_attempt():

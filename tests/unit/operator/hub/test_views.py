@@ -238,9 +238,17 @@ def test_a_child_is_known_by_whose_it_is():
 
 def test_of_a_certificate_it_is_known_when_to_renew_it_and_whose_it_is_and_nothing_else():
     secret = child(data={"tls.key": "c2VjcmV0"})
-    assert view_secret(secret).held == {"fedward.io/renew-after": "", "fedward.io/authority": ""}
+    assert view_secret(secret).held == {
+        "fedward.io/renew-after": "",
+        "fedward.io/authority": "",
+        "fedward.io/scrapers": "",
+    }
 
-    notes = {"fedward.io/renew-after": "2026-05-01T00:00:00Z", "fedward.io/authority": "0c1d"}
+    notes = {
+        "fedward.io/scrapers": "5e7f",
+        "fedward.io/renew-after": "2026-05-01T00:00:00Z",
+        "fedward.io/authority": "0c1d",
+    }
     secret["metadata"]["annotations"] = {**notes, "another": "note"}
     assert view_secret(secret).held == notes
 
