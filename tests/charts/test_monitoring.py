@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.charts import jobs
 from tests.charts.helm import CHARTS, NAMESPACE, Manifest, of_kind, pod_templates, render
 
 from fedward_operator.policy import naming
+from fedward_protocol.identity import metrics_name
 
 pytestmark = pytest.mark.charts
 
@@ -33,7 +35,15 @@ FORMS: dict[str, Any] = {
         "selector": LABELS,
         "namespaceSelector": {"any": bool},
         "sampleLimit": int,
-        "podMetricsEndpoints": [{**ENDPOINT, "relabelings": [RELABELING], "metricRelabelings": [RELABELING]}],
+        "podMetricsEndpoints": [
+            {
+                **ENDPOINT,
+                "scheme": str,
+                "tlsConfig": TLS,
+                "relabelings": [RELABELING],
+                "metricRelabelings": [RELABELING],
+            }
+        ],
     },
     "PrometheusRule": {"groups": [{"name": str, "interval": str, "rules": [RULE]}]},
 }
@@ -115,6 +125,29 @@ def test_a_pod_monitor_finds_aggregators_wherever_jobs_run() -> None:
         {"action": "labeldrop", "regex": "pod_namespace"},
     ]
     assert monitor["spec"]["sampleLimit"] == 20_000
+
+
+def test_trackers_are_found_where_there_are_any_and_as_aggregators_are() -> None:
+    values = {"metrics": {"serviceMonitor": {"enabled": True}}, "tracking": {"enabled": True}}
+    monitors = of_kind(render("hub", values=values), "PodMonitor")
+    job, _ = jobs.tracker("brain", jobs.HUB)
+
+    assert monitors["fedward-trackers"]["spec"]["selector"]["matchLabels"].items() <= jobs.labels(job).items()
+    endpoints = [monitor["spec"]["podMetricsEndpoints"] for monitor in monitors.values()]
+    assert endpoints[0] == endpoints[1]
+    assert "fedward-trackers" not in of_kind(render("hub", "monitoring"), "PodMonitor")
+
+
+def test_by_mutual_tls_jobs_are_met_by_the_name_that_their_certificates_have() -> None:
+    (monitor,) = of_kind(render("hub", "secure-metrics"), "PodMonitor").values()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    secured = replace(jobs.HUB, scraper_authority=lambda: b"theirs")
+    job, _ = jobs.aggregator("brain", secured)
+
+    assert (endpoint["scheme"], endpoint["tlsConfig"]["serverName"]) == ("https", metrics_name("fed.example.org"))
+    assert endpoint["tlsConfig"]["ca"] == {"secret": {"name": "fedward-authority", "key": "ca.crt"}}
+    assert endpoint["tlsConfig"]["keySecret"]["name"] == "prometheus-tls"
+    assert ports(job["spec"]["template"])[endpoint["port"]] == 9443
 
 
 @pytest.mark.parametrize("part", CHARTS)
