@@ -6,14 +6,14 @@ Runs in a pod that mounts the job's volume read-only, as `python3.11 -m fedward_
 from __future__ import annotations
 
 import argparse
-import asyncio
 import io
 import shutil
 import signal
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,7 +22,7 @@ from fedward_protocol.plan import Plan
 from fedward_protocol.wire import federation_pb2 as pb
 from fedward_server.attendance import Attendance
 from fedward_server.history import Historian
-from fedward_server.journal import Journal, JournalError
+from fedward_server.journal import JournalError, read_events
 from fedward_server.rounds.state import JobState, replay
 from fedward_server.status import job_status
 
@@ -47,8 +47,7 @@ def export(state: Path, plan_file: Path, out: IO[bytes]) -> None:
         JournalError: it was written by a newer version.
     """
     plan = Plan.parse(plan_file.read_bytes())
-    left = read_left(state, plan)
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    with reading(state, plan) as left, tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, PLAN, plan.canonical())
         _add(tar, HISTORY, b"".join(_framed(each) for each in left.history))
         if left.model is not None:
@@ -61,34 +60,36 @@ class Left:
     """What is left of a job.
 
     Attributes:
-        history: observations as the hub gets them, the status first.
+        history: observations as the hub gets them, the status first; read as they are asked for.
         model: the file of the best model, of the last one where none was evaluated; None where there is no model.
     """
 
-    history: tuple[pb.Observation, ...]
+    history: Iterable[pb.Observation]
     model: Path | None
 
 
-def read_left(state: Path, plan: Plan) -> Left:
-    """Read what the folder of journal and models has; nothing is written there.
+@contextmanager
+def reading(state: Path, plan: Plan) -> Iterator[Left]:
+    """Give what the folder of journal and models has, while the block lasts; nothing is written there.
 
     Raises:
         FileNotFoundError: there is no journal, so nothing was ever begun.
-        JournalError: it was written by a newer version.
+        JournalError: it was written by a newer version, or is damaged.
     """
-    job, history = asyncio.run(_read(state, plan))
-    delivered = job.best or job.latest
-    return Left(history, state / "models" / f"{delivered.round:05d}.safetensors" if delivered else None)
-
-
-async def _read(state: Path, plan: Plan) -> tuple[JobState, tuple[pb.Observation, ...]]:
     with tempfile.TemporaryDirectory() as scratch:
-        journal = Journal(_copied(state, Path(scratch)))
-        async with journal:
-            events = await journal.open()
-    job, historian = replay(plan, events), Historian()
-    status = job_status(job, Attendance(plan.sites, job.last_event_at), job.last_event_at)
-    return job, (pb.Observation(status=status), *(each for event in events for each in historian.tell(event)))
+        journal = _copied(state, Path(scratch))
+        job = replay(plan, read_events(journal))
+        delivered = job.best or job.latest
+        model = state / "models" / f"{delivered.round:05d}.safetensors" if delivered else None
+        yield Left(_history(job, journal), model)
+
+
+def _history(job: JobState, journal: Path) -> Iterator[pb.Observation]:
+    status = job_status(job, Attendance(job.plan.sites, job.last_event_at), job.last_event_at)
+    yield pb.Observation(status=status)
+    historian = Historian()
+    for event in read_events(journal):
+        yield from historian.tell(event)
 
 
 def _copied(state: Path, scratch: Path) -> Path:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +80,7 @@ class Journal:
 
     def _open(self) -> list[events.AnyEvent]:
         self._connection = connection = sqlite3.connect(self._path, timeout=LOCK_WAIT_S, isolation_level=None)
-        try:
+        with _explained(self._path):
             # The exclusive lock must be asked for before the log is: SQLite then needs no shared memory beside it.
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             connection.execute("PRAGMA journal_mode=WAL")
@@ -88,16 +88,9 @@ class Journal:
             with _transaction(connection):
                 self._settle_schema(connection)
             return self._read(0)[1]
-        except sqlite3.OperationalError as error:
-            raise JournalError(f"{self._path}: {error}") from error
-        except (sqlite3.DatabaseError, ValidationError) as error:
-            what = str(error).partition("\n")[0]
-            raise JournalError(f"{self._path} is damaged ({what}); restore it, or start the job anew") from error
 
     def _settle_schema(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise JournalError(f"{self._path} has schema {version}, this version reads {SCHEMA_VERSION} at most")
+        _check_schema(connection, self._path)
         connection.execute("CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, event TEXT NOT NULL)")
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -126,6 +119,38 @@ class Journal:
         if self._connection is None:
             raise JournalError(f"{self._path} is not open")
         return self._connection
+
+
+def read_events(path: Path) -> Iterator[events.AnyEvent]:
+    """Read the events of a journal that nobody else holds, one at a time, as there may be more than memory is for.
+
+    Raises:
+        JournalError: it was written by a newer version, or is damaged.
+    """
+    with _explained(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if _check_schema(connection, path):
+            for (text,) in connection.execute("SELECT event FROM events ORDER BY number"):
+                yield events.from_json(text)
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the journal's version, 0 for one that nothing was written to yet."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise JournalError(f"{path} has schema {version}, this version reads {SCHEMA_VERSION} at most")
+    return int(version)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and a damaged line raise into what can be said of a journal."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise JournalError(f"{path}: {error}") from error
+    except (sqlite3.DatabaseError, ValidationError) as error:
+        what = str(error).partition("\n")[0]
+        raise JournalError(f"{path} is damaged ({what}); restore it, or start the job anew") from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from fedward_cli.local.folder import Folder
 from fedward_cli.local.history import History
 from fedward_cli.local.outcome import Ending, State, result_of
 from fedward_cli.report import write_report
-from fedward_cli.results import METRICS, RESULT, ROUNDS, Problem, write_record
+from fedward_cli.results import METRICS, RESULT, ROUNDS, Problem, Result, write_record
 from fedward_protocol.wire import federation_pb2 as pb
 
 
@@ -49,20 +49,24 @@ def write_folder(folder: Folder, job: EndedJob, history: Iterable[pb.Observation
         RefusedError: WRONG_DIGEST, the model is not the one that the aggregator announced.
         OSError: something cannot be read or written.
     """
-    plan = folder.read_plan()
     folder.attempt.write_text(json.dumps({"attempt": job.attempt}))
     # A report is made of all that is known, whatever was here before.
     for name in (METRICS, ROUNDS):
         (folder.out / name).unlink(missing_ok=True)
-    told = History(folder.out)
+    result = _result(folder, job, history, model)
+    write_record(folder.out / RESULT, result.model_copy(update={"fetched": True}))
+    return write_report(folder.out)
+
+
+def _result(folder: Folder, job: EndedJob, history: Iterable[pb.Observation], model: Path | None) -> Result:
+    """Write the records and the model, and sum up; nothing of the history stays in memory for the report's time."""
+    plan, told = folder.read_plan(), History(folder.out)
     for observation in history:
         told.take(observation)
     parameters = deliver(folder, plan, told.status, model) if model is not None else 0
     ending = Ending(job.state, job.finished_at, _failure(job, told.status), (), parameters)
     begun = job.started_at or job.finished_at or datetime.now(UTC)
-    result = result_of(Attempt(plan, job.attempt), told, begun, ending)
-    write_record(folder.out / RESULT, result.model_copy(update={"fetched": True}))
-    return write_report(folder.out)
+    return result_of(Attempt(plan, job.attempt), told, begun, ending)
 
 
 def _failure(job: EndedJob, said: pb.JobStatus) -> Problem | None:

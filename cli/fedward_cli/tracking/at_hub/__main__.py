@@ -8,12 +8,12 @@ from pathlib import Path
 
 from fedward_cli.tracking.at_hub.arguments import Finish, read
 from fedward_cli.tracking.settings import settle
-from fedward_protocol import logs, probes
+from fedward_protocol import logs, probes, scraping
 from fedward_protocol.plan import Plan
 
 AUTHORITY = Path("/mlflow/ca.crt")
 """Where the authority of the Secret that the job names is mounted, if it has one."""
-_UNHEARD = 1
+_UNREADY = 1
 
 _log = logging.getLogger("fedward_cli.tracking.at_hub")
 
@@ -32,8 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return finish_job(asked, plan) if isinstance(asked, Finish) else follow_job(asked, plan)
     except probes.ListenError as error:
-        _log.critical("%s; free the port, or name another with --listen", error)
-        return _UNHEARD
+        _log.critical("%s; free the port, or name another with --metrics", error)
+        return _UNREADY
+    except scraping.UnusableError as error:
+        _log.critical("%s", error)
+        return _UNREADY
 
 
 def settle_in_pod(environ: MutableMapping[str, str], authority: Path) -> None:

@@ -14,6 +14,8 @@ from pydantic.alias_generators import to_camel
 from fedward_cli.cluster.ended_job import EndedJob
 from fedward_cli.results import Problem
 from fedward_operator.api.tracking import MlflowTracking, Tracking
+from fedward_protocol import scraping
+from fedward_protocol.scraping import Secured
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -26,7 +28,8 @@ class Follow:
         plan: the job's plan, a file.
         attempt: the attempt that is observed.
         mlflow: the server, and the experiment.
-        listen: host:port of probes and metrics.
+        metrics: host:port of probes and metrics.
+        secured: where metrics are by mutual TLS instead.
         aggregator: host:port.
         tls: folder of the observer's certificate, its key and the authority.
     """
@@ -34,7 +37,8 @@ class Follow:
     plan: Path
     attempt: int
     mlflow: MlflowTracking
-    listen: str
+    metrics: str
+    secured: Secured | None
     aggregator: str
     tls: Path
 
@@ -46,7 +50,8 @@ class Finish:
     plan: Path
     attempt: int
     mlflow: MlflowTracking
-    listen: str
+    metrics: str
+    secured: Secured | None
     state: Path
     ended: EndedJob
 
@@ -73,13 +78,15 @@ def read(arguments: Sequence[str] | None) -> Follow | Finish:
 
     Raises:
         SystemExit: it is none of a tracker's; what is wrong is on stderr.
+        UnusableError: of what secures the metrics a part is missing.
     """
     chosen = _parser().parse_args(arguments)
     mlflow: MlflowTracking = chosen.tracking.mlflow
+    shown = chosen.metrics, scraping.read_arguments(chosen)
     if chosen.command == "follow":
-        return Follow(chosen.plan, chosen.attempt, mlflow, chosen.listen, chosen.aggregator, chosen.tls)
+        return Follow(chosen.plan, chosen.attempt, mlflow, *shown, chosen.aggregator, chosen.tls)
     ended = _ended_job(chosen.ended)
-    return Finish(chosen.plan, ended.attempt, mlflow, chosen.listen, chosen.state, ended)
+    return Finish(chosen.plan, ended.attempt, mlflow, *shown, chosen.state, ended)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--tracking", type=_json_of(Tracking), required=True, metavar="JSON", help="the job's spec.tracking"
     )
-    shared.add_argument("--listen", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    shared.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    scraping.add_arguments(shared)
     commands = parser.add_subparsers(dest="command", required=True)
 
     follow = commands.add_parser("follow", parents=[shared], help="log rounds as they close, to the job's last word")

@@ -21,7 +21,7 @@ from fedward_protocol import probes
 from fedward_protocol.last_word import leave_word
 from fedward_protocol.plan import Plan
 from fedward_protocol.reasons import RefusedError
-from fedward_server.export import Left, read_left
+from fedward_server.export import Left, reading
 from fedward_server.journal import JournalError
 
 PATIENCE = Patience(total_s=24 * 3600.0, longest_retry_s=LONGEST_RETRY_S)
@@ -48,7 +48,7 @@ def finish_job(asked: Finish, plan: Plan) -> int:
         try:
             folder = fresh_folder(plan)
             told = Told(Logbook(folder, run, plan.evaluation.metric), server, metrics)
-            with probes.serve(asked.listen, metrics.registry, lambda: told.trouble):
+            with probes.serve(asked.metrics, metrics.registry, lambda: told.trouble, secured=asked.secured):
                 fill(folder, asked, plan)
                 is_complete = follow(told, server, told.world(lambda: False), PATIENCE)
         except terminated:
@@ -74,14 +74,18 @@ def fill(folder: Folder, asked: Finish, plan: Plan) -> None:
         OSError: it cannot be read or written now.
     """
     try:
-        left = read_left(asked.state, plan)
+        with reading(asked.state, plan) as left:
+            _write(folder, asked, left)
+    except JournalError as error:
+        raise UnreadableError(f"the job's journal cannot be read: {error}") from error
     except FileNotFoundError as error:
         if asked.ended.state == "Completed":
             raise UnreadableError(f"{asked.state} holds no journal of the job that completed: {error}") from error
         # It failed before it began: that and why is all there is.
-        left = Left((), None)
-    except JournalError as error:
-        raise UnreadableError(f"the job's journal cannot be read: {error}") from error
+        _write(folder, asked, Left((), None))
+
+
+def _write(folder: Folder, asked: Finish, left: Left) -> None:
     try:
         write_folder(folder, asked.ended, left.history, left.model)
     except (FileNotFoundError, RefusedError) as error:

@@ -58,9 +58,13 @@ def follow_job(asked: Follow, plan: Plan) -> int:
             missed=listener.missed,
         )
     )
+
+    def trouble() -> str | None:
+        return told.trouble or listener.trouble
+
     with terminable() as terminated:
         try:
-            with probes.serve(asked.listen, metrics.registry, lambda: told.trouble or listener.trouble), observing:
+            with probes.serve(asked.metrics, metrics.registry, trouble, secured=asked.secured), observing:
                 _log.info("following", extra={"aggregator": asked.aggregator, "mlflow": asked.mlflow.uri})
                 is_complete = follow(told, server, told.world(observing.goes_on), GRACE)
         except terminated:

@@ -31,6 +31,8 @@ class Listener:
     def take(self, observation: pb.Observation) -> None:
         """Take in an observation."""
         self._history.take(observation)
+        # They are in the folder's files, and nobody here asks for them again: a long job's would fill the memory.
+        self._history.records.clear()
         self.trouble = None
         if self._is_missed:
             _log.info("the aggregator is heard again", extra={"aggregator": self._address})
