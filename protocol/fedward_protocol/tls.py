@@ -47,6 +47,12 @@ SERVER_OPTIONS: Options = (
 """For every server."""
 
 
+_BY_THE_CLOCK = {
+    "not yet valid": "the server's certificate is not valid yet by this machine's clock; check the clock",
+    "certificate has expired": "the server's certificate has expired by this machine's clock",
+}
+
+
 def server_credentials(credentials: Credentials, *, require_client: bool) -> grpc.ServerCredentials:
     """Return a server's side of TLS (1.2 or newer); with `require_client`, of mutual TLS with the same authority."""
     return grpc.ssl_server_credentials(
@@ -88,6 +94,11 @@ def channel_credentials(trust: Credentials | bytes) -> grpc.ChannelCredentials:
     if isinstance(trust, bytes):
         return grpc.ssl_channel_credentials(root_certificates=trust)
     return grpc.ssl_channel_credentials(trust.ca_pem, trust.key_pem, trust.cert_pem)
+
+
+def explained(details: str) -> str:
+    """Say of a connection's error, in gRPC's words, what it has to do with a clock, where it has."""
+    return next((f"{meaning} ({details})" for sign, meaning in _BY_THE_CLOCK.items() if sign in details), details)
 
 
 def peer_identity(context: grpc.aio.ServicerContext[Any, Any] | grpc.ServicerContext) -> Identity:

@@ -114,7 +114,8 @@ def verify(envelope: bytes, key: Ed25519PublicKey, now: datetime, site: str) -> 
         _refuse_as_malformed(error)
     if not order.not_before <= now < order.expires:
         detail = f"valid from {order.not_before.isoformat()} until {order.expires.isoformat()}, now {now.isoformat()}"
-        raise RefusedError(Reason.WORK_ORDER_EXPIRED, detail)
+        clock = "; it begins later by this machine's clock, so check the clock" if now < order.not_before else ""
+        raise RefusedError(Reason.WORK_ORDER_EXPIRED, detail + clock)
     if order.site != site:
         raise RefusedError(Reason.WORK_ORDER_MISMATCH, f"made out for {order.site}, this is {site}")
     return order

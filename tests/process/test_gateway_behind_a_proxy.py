@@ -2,83 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import urllib.request
-from datetime import UTC, datetime
-
 import pytest
+from hospital import SITE, hospitals
 from tests.kube.waiting import wait_until
 from tests.process.tinyproxy import MISSING, PASSWORD, PROGRAM, REFUSED, Tinyproxy
-from toy_federation import TRAINER, documents
 
-from fedward_cli.local import credentials, orders
-from fedward_cli.local.attempt import begin
-from fedward_cli.local.commands import Addresses, Commands
-from fedward_cli.local.folder import Folder
-from fedward_cli.local.ports import Ports
 from fedward_node.gateway.audit import verify
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(PROGRAM is None, reason=MISSING)]
-
-SITE = "north"
-
-
-class Hospital:
-    """A hub's aggregator, and one hospital's gateway and trainer, each a process of its own."""
-
-    def __init__(self, folder, ports, rounds):
-        job = documents(folder, (f"sites.names=[{SITE}]", f"rounds.count={rounds}", "rounds.minSites=1"))
-        self.out = Folder(folder / "out")
-        self.out.make()
-        attempt = begin(self.out, job)
-        self.aggregator = ports.reserve()
-        self._metrics = ports.reserve()
-        probes = {"aggregator": self._metrics, f"gateway-{SITE}": ports.reserve()}
-        addresses = Addresses(self.aggregator, {SITE: ports.reserve()}, probes)
-        now = datetime.now(UTC)
-        credentials.issue(self.out, attempt.plan, now)
-        orders.write_orders(self.out, job, attempt, self.aggregator, now)
-        self._commands = Commands(self.out, attempt, addresses, TRAINER, 2)
-        self._data = job.data_folder(SITE)
-        self._started = []
-
-    def start(self, proxy):
-        """Start the gateway with what the proxy says of itself, and the others without a word of it."""
-        making = self._commands.initialise()
-        subprocess.run(making.argv, env=making.environment, check=True)
-        self._run(self._commands.gateway(SITE), proxy)
-        self._run(self._commands.aggregator(), {})
-        self.trainer = self._run(self._commands.trainer(SITE, self._data), {})
-
-    def log(self, process=f"gateway-{SITE}"):
-        return self.out.log(process).read_text()
-
-    def round(self):
-        """Say which round is open; 0 while the aggregator does not answer."""
-        try:
-            with urllib.request.urlopen(f"http://{self._metrics}/metrics", timeout=5) as page:
-                return float(re.search(r"^fedward_aggregator_round\{.*\} (\S+)", page.read().decode(), re.MULTILINE)[1])
-        except OSError:
-            return 0.0
-
-    def ends_well(self):
-        """Wait for the trainer's end, and say whether the job was completed."""
-        return self.trainer.wait(90) == 0 and "JobCompleted" in self.log("aggregator")
-
-    def stop(self):
-        for process in self._started:
-            process.kill()
-            process.wait()
-
-    def _run(self, command, proxy):
-        with command.log.open("ab") as log:
-            process = subprocess.Popen(
-                command.argv, stderr=log, stdout=log, env={**os.environ, **command.environment, **proxy}
-            )
-        self._started.append(process)
-        return process
 
 
 @pytest.fixture
@@ -92,16 +23,8 @@ def proxy(tmp_path):
 @pytest.fixture
 def hospital(tmp_path):
     """Make hospitals that are stopped at the end."""
-    made = []
-    with Ports() as ports:
-
-        def make(rounds=2):
-            made.append(Hospital(tmp_path, ports, rounds))
-            return made[-1]
-
+    with hospitals(tmp_path) as make:
         yield make
-        for each in made:
-            each.stop()
 
 
 def test_a_job_runs_to_its_end_through_a_proxy_that_wants_a_password(hospital, proxy):

@@ -146,5 +146,5 @@ async def _why(channel: grpc.aio.Channel) -> str:
     try:
         await cast("Callable[..., Awaitable[bytes]]", call)(b"", timeout=_WHY_S)
     except grpc.aio.AioRpcError as error:
-        return error.details() or error.code().name
+        return tls.explained(error.details() or error.code().name)
     return "connected a moment later"

@@ -12,7 +12,7 @@ import grpc
 
 from fedward_node.trainer.backoff import Backoff
 from fedward_node.trainer.verdict import Judge, Verdict, judge
-from fedward_protocol import refusals
+from fedward_protocol import refusals, tls
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_protocol.repeats import Repeats
 from fedward_protocol.wire import federation_pb2 as pb
@@ -228,4 +228,6 @@ class Session:
 def _what(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "the gateway said nothing"
-    return error.details() or error.code().name if isinstance(error, grpc.aio.AioRpcError) else str(error)
+    return (
+        tls.explained(error.details() or error.code().name) if isinstance(error, grpc.aio.AioRpcError) else str(error)
+    )

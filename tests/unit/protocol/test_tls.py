@@ -181,6 +181,29 @@ async def test_a_work_order_of_full_length_fits_the_headers() -> None:
             assert await channel.unary_unary(WHO)(b"", metadata=metadata, timeout=10) == NORTH.uri.encode()
 
 
+@pytest.mark.parametrize(
+    ("issued", "why"),
+    [
+        (NOW + HOUR, "the server's certificate is not valid yet by this machine's clock; check the clock ("),
+        (NOW - 2 * HOUR, "the server's certificate has expired by this machine's clock ("),
+    ],
+    ids=["a clock behind", "a clock ahead"],
+)
+async def test_what_a_certificate_and_a_clock_do_not_agree_on_is_said_plainly(issued: datetime, why: str) -> None:
+    dated = AUTHORITY.issue(Identity(FEDERATION, "job", "0b1c2d3e"), [SERVER_NAME], issued, HOUR)
+    async with server(dated) as port:
+        options = (*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", SERVER_NAME))
+        async with grpc.aio.secure_channel(f"127.0.0.1:{port}", tls.channel_credentials(site()), options) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.unary_unary(WHO)(b"", timeout=10)
+    said = caught.value.details() or ""
+    assert tls.explained(said) == f"{why}{said})"
+
+
+def test_other_errors_of_a_connection_are_left_as_they_are() -> None:
+    assert tls.explained("Connection refused") == "Connection refused"
+
+
 @pytest.mark.parametrize(("version", "accepted"), [("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)])
 async def test_tls_is_1_2_or_newer(tmp_path: Path, version: str, accepted: bool) -> None:
     site().write(tmp_path)

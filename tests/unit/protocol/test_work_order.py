@@ -143,6 +143,13 @@ def test_an_order_holds_from_its_beginning_until_its_end(at: timedelta, valid: b
         assert refusal(envelope, NOW + at) is Reason.WORK_ORDER_EXPIRED
 
 
+@pytest.mark.parametrize(("hours", "hint"), [(-2, True), (2, False)])
+def test_an_order_that_begins_later_points_at_the_clock(hours: int, hint: bool) -> None:
+    with pytest.raises(RefusedError) as caught:
+        verify(sign(order(), KEY), KEY.public_key(), NOW + timedelta(hours=hours), "north")
+    assert ("; it begins later by this machine's clock, so check the clock" in caught.value.detail) is hint
+
+
 def test_an_order_for_another_site_does_not_fit() -> None:
     assert refusal(sign(order(), KEY), site="south") is Reason.WORK_ORDER_MISMATCH
 
