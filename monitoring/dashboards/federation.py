@@ -32,6 +32,17 @@ _OPEN_JOB = (
     "&var-job_name=${__data.fields.Job}&${__url_time_range}"
 )
 
+
+def _of_newest(series: str, *labels: str) -> str:
+    """Give a number of each of the newest jobs, by more labels where they are named."""
+    by = ", ".join((_JOB, *labels))
+    return (
+        f"max by ({by}) (fedward_operator_{series}{{{_PICKED}}})"
+        f" and on ({_JOB}) topk({_MOST_JOBS}, max by ({_JOB})"
+        f" (fedward_operator_job_created_timestamp_seconds{{{_PICKED}}}))"
+    )
+
+
 _PROBLEMS = Row(
     "Problems",
     (
@@ -119,39 +130,15 @@ _JOBS = Row(
         listing(
             Frame("Jobs", f"The {_MOST_JOBS} newest jobs; a job's name leads to its own dashboard.", "none", 16, 9),
             {"job_namespace": "Namespace", "job_name": "Job"},
-            Column(
-                "State",
-                f"max by ({_JOB}, state) (fedward_operator_job_state{{{_PICKED}}}) == 1"
-                f" and on ({_JOB}) topk({_MOST_JOBS}, max by ({_JOB})"
-                f" (fedward_operator_job_created_timestamp_seconds{{{_PICKED}}}))",
-                takes="state",
-            ),
-            *(
-                Column(
-                    name,
-                    f"{before}max by ({_JOB}) (fedward_operator_job_{series}{{{_PICKED}}})"
-                    f" and on ({_JOB}) topk({_MOST_JOBS}, max by ({_JOB})"
-                    f" (fedward_operator_job_created_timestamp_seconds{{{_PICKED}}}))",
-                    unit,
-                    decimals=decimals,
-                )
-                for name, series, before, unit, decimals in (
-                    ("Round", "round", "", "none", None),
-                    ("of", "rounds", "", "none", None),
-                    ("Sites ready", "sites_ready", "", "none", None),
-                    ("wanted", "sites_wanted", "", "none", None),
-                    ("Attempt", "attempt", "", "none", None),
-                    ("Score", "score", "", "none", 3),
-                    ("Age", "created_timestamp_seconds", "time() - ", "s", None),
-                )
-            ),
-            Column(
-                "Metric",
-                f"max by ({_JOB}, metric) (fedward_operator_job_score{{{_PICKED}}})"
-                f" and on ({_JOB}) topk({_MOST_JOBS}, max by ({_JOB})"
-                f" (fedward_operator_job_created_timestamp_seconds{{{_PICKED}}}))",
-                takes="metric",
-            ),
+            Column("State", _of_newest("job_state", "state"), takes="state"),
+            Column("Round", _of_newest("job_round")),
+            Column("of", _of_newest("job_rounds")),
+            Column("Sites ready", _of_newest("job_sites_ready")),
+            Column("wanted", _of_newest("job_sites_wanted")),
+            Column("Attempt", _of_newest("job_attempt")),
+            Column("Score", _of_newest("job_score"), decimals=3),
+            Column("Metric", _of_newest("job_score", "metric"), takes="metric"),
+            Column("Age", f"time() - {_of_newest('job_created_timestamp_seconds')}", "s"),
             link=_OPEN_JOB,
         ),
         ranking(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.dashboards.job_queries import (
     JOB,
-    NOT_JUDGED,
+    NO_SCORE,
     PARTS,
     SCORE,
     SCORE_OF_ALL_SITES,
@@ -62,7 +62,7 @@ _NOW = Row(
                 "none",
                 3,
                 4,
-                empty=NOT_JUDGED,
+                empty=NO_SCORE,
                 decimals=3,
             ),
             Query(SCORE, "{{metric}}"),
@@ -75,7 +75,7 @@ _NOW = Row(
                 "none",
                 3,
                 4,
-                empty=NOT_JUDGED,
+                empty=NO_SCORE,
                 decimals=3,
             ),
             Query(f"bottomk(1, {SCORE_OF_ALL_SITES})", "{{site}}"),
@@ -106,7 +106,7 @@ _LEARNING = Row(
                 "Mean over all cases, the best so far, and the sites in the middle and at the end.",
                 "none",
                 8,
-                empty=NOT_JUDGED,
+                empty=NO_SCORE,
             ),
             Query(SCORE, "mean of all cases"),
             Query(f"max(fedward_aggregator_best_score{{{JOB}}})", "best mean"),
@@ -120,13 +120,13 @@ _LEARNING = Row(
                 "Mean over all cases, of each metric whose name begins as the job's own: of regions, or of classes.",
                 "none",
                 8,
-                empty=NOT_JUDGED,
+                empty=NO_SCORE,
             ),
             Query(of_site("metric", f"{JOB},{PARTS}", "metric"), "{{metric}}"),
             up_to=1,
         ),
         course(
-            Frame("Score by site", "Each site's mean over its own held-out cases.", "none", 8, empty=NOT_JUDGED),
+            Frame("Score by site", "Each site's mean over its own held-out cases.", "none", 8, empty=NO_SCORE),
             Query(SCORE_OF_SITES, "{{site}}"),
             up_to=1,
         ),
@@ -137,7 +137,7 @@ _LEARNING = Row(
                 "none",
                 10,
                 9,
-                empty=NOT_JUDGED,
+                empty=NO_SCORE,
                 decimals=3,
             ),
             Query(of_site("site_metric", f"{SITES},{PARTS}", "site, metric")),
@@ -145,9 +145,7 @@ _LEARNING = Row(
             "metric",
         ),
         ranking(
-            Frame(
-                "Ten served worst", "The ten sites with the lowest score.", "none", 7, 9, empty=NOT_JUDGED, decimals=3
-            ),
+            Frame("Ten served worst", "The ten sites with the lowest score.", "none", 7, 9, empty=NO_SCORE, decimals=3),
             Query(f"bottomk(10, {SCORE_OF_SITES})", "{{site}}"),
         ),
         course(

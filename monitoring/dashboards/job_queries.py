@@ -18,4 +18,4 @@ PARTS = 'metric=~"$metric.*"'
 SCORE = f"max by (metric) (fedward_aggregator_metric{{{JOB},{OWN}}})"
 SCORE_OF_SITES = of_site("site_metric", f"{SITES},{OWN}")
 SCORE_OF_ALL_SITES = of_site("site_metric", f"{JOB},{OWN}")
-NOT_JUDGED = "No model was evaluated by the job's metric"
+NO_SCORE = "No score by the job's metric"

@@ -113,10 +113,12 @@ def _course(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, h
     else:
         for (_, shown), (_, each) in zip(keys, found, strict=True):
             inner.plot([when for when, _ in each.points], [value for _, value in each.points], color=shown, lw=1.5)
-    values = [value for _, each in found for _, value in each.points]
+    values = [value for _, each in found for _, value in each.points if math.isfinite(value)]
     low, high = panel.defaults["custom"]["axisSoftMin"], panel.defaults["custom"].get("axisSoftMax", -math.inf)
     bottom, top = inner.get_ylim()
-    inner.set_ylim(low if min(values) >= low else bottom, high if max(values) <= high else top)
+    inner.set_ylim(
+        low if min(values, default=low) >= low else bottom, high if max(values, default=high) <= high else top
+    )
 
 
 def _timeline(axes: Axes, panel: Shown, answers: Sequence[Answer], width: float, height: float) -> None:
@@ -152,6 +154,7 @@ def _plot(axes: Axes, panel: Shown, keys: Sequence[Key], width: float, height: f
     below = 28 + _LINE * len(lines)
     inner = axes.inset_axes((58, below, width - 66, height - below - 6), transform=axes.transData)
     inner.tick_params(labelsize=7.5, colors=FAINT, length=0)
+    inner.tick_params(axis="x", pad=7)  # below the lowest number of the other axis
     inner.grid(color="#e4e7ea", lw=0.6)
     inner.set_axisbelow(True)
     for spine in inner.spines.values():

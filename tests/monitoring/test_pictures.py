@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from monitoring.client import Series
 from monitoring.dashboards.page import Row, page
-from monitoring.panels import NONE_IS_GOOD, YES_IS_GOOD, Column, Frame, Query, figure, listing, matrix
-from monitoring.pictures.kinds import in_lines
+from monitoring.panels import NONE_IS_GOOD, YES_IS_GOOD, Column, Frame, Query, course, figure, listing, matrix
+from monitoring.pictures.kinds import draw, in_lines
 from monitoring.pictures.tables import tabulate
 from monitoring.pictures.wording import colour, words
 from monitoring.reading import Shown, read
@@ -102,3 +103,19 @@ def test_a_legend_goes_on_in_another_line_and_loses_nothing() -> None:
 def test_a_name_that_is_longer_than_its_line_has_one_of_its_own() -> None:
     keys = [("a", "red"), ("b" * 200, "blue"), ("c", "green")]
     assert [len(line) for line in in_lines(keys, 300)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "bottom", "top"),
+    [
+        pytest.param([0.2, 0.7], 0, 1, id="within what it shows at least"),
+        pytest.param([float("nan"), 0.7], 0, 1, id="with a moment of which nothing is known"),
+        pytest.param([-0.5, 0.7], -0.56, 1, id="below"),
+        pytest.param([0.0, 20.0], 0, 21, id="above"),
+    ],
+)
+def test_an_axis_shows_all_values_and_what_it_has_to_show_at_least(tmp_path, values, bottom, top) -> None:
+    (panel,) = drawn(tmp_path, course(Frame("Score", "Each.", "none", 24), Query("x"), up_to=1))
+    axes = Figure().add_axes((0, 0, 1, 1))
+    draw(axes, panel, [(panel.targets[0], [Series({}, list(enumerate(values)))])], 400, 200)
+    assert axes.child_axes[0].get_ylim() == pytest.approx((bottom, top))
