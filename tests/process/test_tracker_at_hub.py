@@ -122,7 +122,7 @@ class Tracker:
         with socket.create_server(("127.0.0.1", 0)) as found:
             self._port = found.getsockname()[1]
         tracking = json.dumps({"mlflow": {"uri": gate.address}})
-        shared = ["--plan", str(plan), "--tracking", tracking, "--listen", f"127.0.0.1:{self._port}"]
+        shared = ["--plan", str(plan), "--tracking", tracking, "--metrics", f"127.0.0.1:{self._port}"]
         self._log = folder / "tracker.log"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -78,11 +78,14 @@ def read(arguments: Sequence[str] | None) -> Follow | Finish:
 
     Raises:
         SystemExit: it is none of a tracker's; what is wrong is on stderr.
-        UnusableError: of what secures the metrics a part is missing.
     """
-    chosen = _parser().parse_args(arguments)
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
     mlflow: MlflowTracking = chosen.tracking.mlflow
-    shown = chosen.metrics, scraping.read_arguments(chosen)
+    try:
+        shown = chosen.metrics, scraping.read_arguments(chosen)
+    except scraping.UnusableError as error:
+        parser.error(str(error))
     if chosen.command == "follow":
         return Follow(chosen.plan, chosen.attempt, mlflow, *shown, chosen.aggregator, chosen.tls)
     ended = _ended_job(chosen.ended)
