@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fedward_protocol.reasons import Reason, RefusedError
 from fedward_server import events
 from fedward_server import journal as journal_module
-from fedward_server.journal import Journal, JournalError
+from fedward_server.journal import Journal, JournalError, read_events
 
 REPORT = events.Report(
     metrics={"dice": events.Mean(sum=1.5, count=2)},
@@ -138,3 +138,21 @@ def test_an_event_is_read_back_as_it_was_written_even_where_training_diverged(lo
     written = arrived(7, loss)
     assert events.to_json(events.from_json(events.to_json(written))) == events.to_json(written)
     assert repr(events.from_json(events.to_json(written))) == repr(written)
+
+
+async def test_a_journal_that_nobody_holds_is_read_one_event_at_a_time(tmp_path):
+    async with Journal(tmp_path / "journal.db") as journal:
+        await journal.open()
+        await journal.append(*(arrived(number) for number in (1, 2, 3)))
+    reading = read_events(tmp_path / "journal.db")
+    assert next(reading) == arrived(1)
+    assert list(reading) == [arrived(2), arrived(3)]
+
+
+def test_one_that_nothing_was_written_to_has_no_events_and_one_of_a_newer_version_is_refused(tmp_path):
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path)) as connection:
+        assert list(read_events(path)) == []
+        connection.execute("PRAGMA user_version=99")
+    with pytest.raises(JournalError, match="has schema 99"):
+        list(read_events(path))

@@ -1,0 +1,34 @@
+"""What the process settles before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fedward_cli.documents import Documents
+from fedward_cli.tracking.at_hub import folder as places
+from fedward_cli.tracking.at_hub.__main__ import settle_in_pod
+from fedward_cli.tracking.at_hub.folder import fresh_folder
+
+
+def test_an_authority_that_is_mounted_is_believed_and_no_other_is_named(tmp_path: Path) -> None:
+    for there in (False, True):
+        if there:
+            (tmp_path / "ca.crt").touch()
+        environ = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+        settle_in_pod(environ, tmp_path / "ca.crt")
+        assert environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") == (str(tmp_path / "ca.crt") if there else None)
+        assert environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5", "what somebody has set stays"
+        assert environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_what_a_container_before_left_in_the_folder_goes_away(
+    documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places.tempfile, "gettempdir", lambda: str(tmp_path))
+    first = fresh_folder(documents.plan())
+    (first.out / "metrics.jsonl").write_text("half a li")
+    second = fresh_folder(documents.plan())
+    assert second.read_plan() == documents.plan()
+    assert not (second.out / "metrics.jsonl").exists()
