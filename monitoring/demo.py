@@ -22,9 +22,9 @@ _SOME = (
     'fedward_aggregator_metric{metric="dice"}',
     'fedward_aggregator_site_metric{metric="dice"}',
     "fedward_aggregator_site_stage_seconds",
-    "fedward_gateway_spent_epsilon",
+    "fedward_trainer_loss",
 )
-"""Questions worth a look."""
+"""Questions about the demo that are worth a look."""
 
 
 def main(arguments: list[str]) -> int:
