@@ -15,6 +15,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.metrics import Histogram, MetricWrapperBase
 
+from fedward_cli.tracking.at_hub.metrics import Metrics as TrackerMetrics
 from fedward_node.gateway.metrics import Metrics as GatewayMetrics
 from fedward_operator.metrics import Metrics as OperatorMetrics
 from fedward_protocol.labelled_registry import LabelledRegistry
@@ -97,6 +98,7 @@ def parts() -> tuple[Part, ...]:
             everything.always,
             trainer,
         ),
+        _part("Tracker", "One a job that names an MLflow server, at the hub.", TrackerMetrics(_plan()).registry),
         _part("Operator, as hub", "At the hub.", OperatorMetrics("hub").registry),
         _part("Operator, as site", "At each hospital.", OperatorMetrics("site").registry),
     )
@@ -120,8 +122,8 @@ class _NoJob:
         self.attendance = Attendance(plan.sites, 0.0)
 
 
-def _aggregator() -> CollectorRegistry:
-    plan = Plan(
+def _plan() -> Plan:
+    return Plan(
         federation="example",
         job=JobIdentity(name="job", namespace="research", uid="0123456789"),
         sites=("north",),
@@ -129,6 +131,10 @@ def _aggregator() -> CollectorRegistry:
         data=Data(dataset="brats"),
         rounds=Rounds(count=1, quorum=1, deadline_s=1, grace_s=0),
     )
+
+
+def _aggregator() -> CollectorRegistry:
+    plan = _plan()
     metrics = AggregatorMetrics(plan)
     metrics.watch_job(_NoJob(plan))
     metrics.watch_host(ROOT, lambda: 0, lambda: datetime.now(UTC))
