@@ -101,6 +101,15 @@ JOBS = (
         "The job's Failed condition says why. This alert ends by itself an hour after the failure.",
     ),
     Alert(
+        "FedwardJobNotTracked",
+        "max by (job_namespace, job_name) (fedward_operator_job_tracked) == 0",
+        30,
+        "warning",
+        f"{_WHICH} is not logged at the MLflow server that it names",
+        "For half an hour the server has not been told all that there is. The job trains all the same; its Tracked "
+        "condition says why, and whose log says more.",
+    ),
+    Alert(
         "FedwardRefusalsRising",
         newly("fedward_aggregator_refusals_total", "job_namespace, job_name, site, reason"),
         0,

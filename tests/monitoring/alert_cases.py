@@ -171,6 +171,7 @@ HUB_CASES = (
         "2",
     ),
     Case("FedwardJobFailed", {f'fedward_operator_job_state{{{JOB},state="Failed"}}': appears(1)}, OF_JOB),
+    Case("FedwardJobNotTracked", {f"fedward_operator_job_tracked{{{JOB}}}": step(1, 0)}, OF_JOB),
     Case(
         "FedwardRefusalsRising",
         {f'fedward_aggregator_refusals_total{{{JOB},reason="Malformed",site="north"}}': climbs(3)},
@@ -378,6 +379,10 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
             f"fedward_operator_job_aggregator_failures{{{JOB}}}": steady(4),
             f'fedward_operator_job_state{{{JOB},state="Failed"}}': steady(1),
         },
+    ),
+    "a server that was away for less than half an hour": (
+        "FedwardJobNotTracked",
+        {f"fedward_operator_job_tracked{{{JOB}}}": f"1x{FAULT_MINUTE - 1} 0x29 1x{_AFTER - 30}"},
     ),
     "two refusals may happen": (
         "FedwardRefusalsRising",

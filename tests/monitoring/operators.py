@@ -28,6 +28,7 @@ class Operators:
         self.queue_ages_s = {"hub": 0.2, "site": 0.1}
         self.job_state, self.attempt, self.failures = "Training", 1, 0
         self.round, self.rounds, self.score = 7, 30, 0.8
+        self.is_tracked = True
         self.hub_is_reached = self.policy_holds = self.leads = True
         self.authority_ends, self.membership_ends = now + 3000 * _DAY, now + 25 * _DAY
         self._created = now
@@ -77,6 +78,7 @@ class Operators:
             job_attempt=[(job, self.attempt)],
             job_aggregator_failures=[(job, self.failures)],
             job_condition=[((*job, "Running", self.job_state), 1)],
+            job_tracked=[(job, self.is_tracked)],
             job_sites_wanted=[(job, len(SITES))],
             job_sites_ready=[(job, len(SITES))],
             job_score=[((*job, "dice"), self.score)],

@@ -134,7 +134,7 @@ def test_what_the_operators_say_is_told(observed: Observed) -> None:
     operators.queue_ages_s = {"hub": 400.0, "site": 400.0}
     operators.hub_is_reached = operators.policy_holds = False
     operators.authority_ends = operators.membership_ends = time.time() + DAY
-    operators.failures = 2
+    operators.failures, operators.is_tracked = 2, False
     observed.wait_for_alert("FedwardJobFailingRepeatedly")
     operators.job_state = "Failed"
     for alert in (
@@ -146,6 +146,7 @@ def test_what_the_operators_say_is_told(observed: Observed) -> None:
         "FedwardAuthorityExpiring",
         "FedwardMembershipExpiring",
         "FedwardJobFailed",
+        "FedwardJobNotTracked",
     ):
         observed.wait_for_alert(alert)
     operators.leads = False

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from fedward_operator.hub.tracking.finding import NOT_OFFERED
 from fedward_operator.metrics.gauge import Gauge, Sample
 from fedward_operator.policy import conditions, naming
 from fedward_operator.policy.pods import JobView as AggregatorJob
@@ -37,6 +38,11 @@ _FAILURES = Gauge(
 _CONDITION = Gauge(
     "fedward_operator_job_condition", "1 for each condition of a job that is true", (*_JOB, "condition", "reason")
 )
+_TRACKED = Gauge(
+    "fedward_operator_job_tracked",
+    "1 while all of a job is logged at the MLflow server that it names, 0 while it is not; absent where nobody knows",
+    _JOB,
+)
 _WANTED = Gauge("fedward_operator_job_sites_wanted", "Sites of a job's plan", _JOB)
 _READY = Gauge("fedward_operator_job_sites_ready", "Sites of a job's plan that take part or have done theirs", _JOB)
 _SCORE = Gauge(
@@ -65,7 +71,7 @@ _AUTHORITY = Gauge(
 )
 
 GAUGES = (
-    *(_STATE, _ROUND, _ROUNDS, _CREATED, _ATTEMPT, _FAILURES, _CONDITION, _WANTED, _READY, _SCORE),
+    *(_STATE, _ROUND, _ROUNDS, _CREATED, _ATTEMPT, _FAILURES, _CONDITION, _TRACKED, _WANTED, _READY, _SCORE),
     *(_SITE_STATE, _SITE_ROUND, _CONNECTED, _SEEN, _GPUS, _REVOKED, _AUTHORITY),
 )
 
@@ -123,6 +129,10 @@ def _job(who: tuple[str, str], job: Mapping[str, Any]) -> Iterator[Sample]:
     for each in said.get("conditions") or ():
         if each["status"] == "True":
             yield _CONDITION, (*who, each["type"], each["reason"]), 1
+    tracked = conditions.find(said.get("conditions") or (), "Tracked")
+    # A hub that runs no trackers is no fault of a job's.
+    if tracked is not None and tracked["status"] != "Unknown" and tracked["reason"] != NOT_OFFERED:
+        yield _TRACKED, who, tracked["status"] == "True"
     sites = said.get("sites") or ()
     yield _WANTED, who, len(sites)
     yield _READY, who, sum(site["state"] in COUNTS for site in sites)

@@ -9,7 +9,9 @@ from fedward_operator.policy.conditions import Finding
 from fedward_operator.policy.pods import JobView
 from fedward_operator.policy.problem import Problem
 
-_NOT_OFFERED = (
+NOT_OFFERED = "HubDoesNotTrack"
+"""The reason of a hub that runs no trackers."""
+_NOT_ACTED_UPON = (
     "spec.tracking is not acted upon: nothing at this hub logs to MLflow (the chart's tracking.enabled); once the job "
     "has ended, fetch it with fedward report JOB, and log what that wrote with fedward track FOLDER"
 )
@@ -48,7 +50,7 @@ def tracked(spec: FederatedJobSpec, trackers: Trackers, *, runs: bool, ended: bo
     if spec.tracking is None:
         return None
     if not trackers.offered:
-        return Finding("Tracked", False, "HubDoesNotTrack", _NOT_OFFERED)
+        return Finding("Tracked", False, NOT_OFFERED, _NOT_ACTED_UPON)
     if trackers.refused is not None:
         return Finding("Tracked", False, trackers.refused.reason, trackers.refused.message)
     server = f"MLflow at {spec.tracking.mlflow.uri}"

@@ -107,6 +107,23 @@ def test_a_condition_is_shown_while_it_is_true(caches, shown):
     assert shown("job_condition", **JOB, condition="Completed", reason="NotFinished") is None
 
 
+@pytest.mark.parametrize(
+    ("is_so", "reason", "value"),
+    [
+        ("True", "Following", 1),
+        ("False", "Behind", 0),
+        ("False", "QuotaExceeded", 0),
+        ("Unknown", "Finishing", None),
+        ("False", "HubDoesNotTrack", None),
+    ],
+)
+def test_whether_a_job_is_logged_is_shown_where_it_wants_to_be_and_the_hub_does_so(caches, shown, is_so, reason, value):
+    caches.jobs.put(job(conditions=[*HOLDS, (is_so, "Tracked", reason)]))
+    assert shown("job_tracked", **JOB) == value
+    caches.jobs.put(job(name="other"))
+    assert shown("job_tracked", **JOB | {"job_name": "other"}) is None
+
+
 def test_sites_that_train_or_are_done_count_as_ready(caches, shown):
     caches.jobs.put(job(sites=PARTS))
 
