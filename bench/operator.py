@@ -7,6 +7,7 @@ writes the same objects, as many at a time, to the same API server in the same r
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -209,6 +210,8 @@ def _lifecycle() -> Iterator[Row]:
         operator = federation.start_hub()
         operators = [federation.start_site(site) for site in sites]
         _wait_for_sites(operator, SITES)
+        for site in sites:
+            _end_inspection(hospital, site)
         _calm([operator, *operators])
         before, sites_before = _written(operator), sum(_written(each) for each in operators)
         federation.submit("brain", sites)
@@ -343,6 +346,14 @@ def _children(hub: ControlPlane) -> int:
         page = hub.request("GET", f"{kind.path()}?limit=1")
         counted += len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
     return counted
+
+
+def _end_inspection(hospital: ControlPlane, site: str) -> None:
+    """Let a hospital's data be counted: that is done once, and no part of any job's life."""
+    report = {"cases": 120, "labelled": 120, "complete": 120, "problems": {}}
+    end_pod(hospital, the_pod(hospital, site, "preflight"), 0, message=json.dumps(report))
+    path = f"/apis/batch/v1/namespaces/{site}/jobs"
+    wait_until(f"{site} has counted", lambda: hospital.request("GET", path)["items"], 60, lambda found: not found)
 
 
 def _wait_for_sites(operator: Operator, count: int) -> None:

@@ -133,7 +133,9 @@ def _state(seen: Observed, decision: Decision) -> str:
         return decision.stage.name.capitalize()
     if decision.why is not None:
         return decision.why.reason
-    return "Training" if any(pod.ready and not pod.deleting for pod in seen.pods) else "Starting"
+    # One that has ended well has trained, until its Job says so a moment later.
+    trains = any((pod.ready or pod.phase == "Succeeded") and not pod.deleting for pod in seen.pods)
+    return "Training" if trains else "Starting"
 
 
 def _findings(seen: Observed, decision: Decision, state: str) -> Iterator[Finding]:

@@ -40,6 +40,8 @@ class Inspector:
 
     def __init__(self, client: Client, caches: SiteCaches, settings: SiteSettings, now: Callable[[], datetime]) -> None:
         self._client, self._caches, self._settings, self._now = client, caches, settings, now
+        self._deleted: set[str] = set()
+        """Uids of Jobs that are known still, and that the API server has been told to delete."""
 
     def cases(self) -> Mapping[str, int]:
         """Say how many cases there are in each dataset, as far as the status tells."""
@@ -50,8 +52,11 @@ class Inspector:
     async def inspect(self, policy: Policy, spec: SitePolicySpec) -> tuple[tuple[InspectedDataset, ...], float | None]:
         """Do what is to be done; return what to say of the datasets, and after how many seconds to look again."""
         decision = inspection.decide(self._observe(policy, spec))
+        self._deleted &= {job.uid for job in self._caches.preflights.values()}
         for job in decision.delete:
-            await self._client.delete(kinds.JOB, job.namespace, job.name, job.uid)
+            if job.uid not in self._deleted:
+                await self._client.delete(kinds.JOB, job.namespace, job.name, job.uid)
+                self._deleted.add(job.uid)
         said = decision.said
         if decision.start is not None:
             failed = await self._start(policy, spec, decision.start)

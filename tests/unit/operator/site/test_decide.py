@@ -9,7 +9,7 @@ import pytest
 from fedward_operator.api.policy import Volume
 from fedward_operator.api.site_job import SiteJobSpec
 from fedward_operator.policy.admission.verdict import Grant, Refused, Waits
-from fedward_operator.policy.pods import JobView
+from fedward_operator.policy.pods import JobView, view_pod
 from fedward_operator.site.decide import Observed, Stage, decide, status_of
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -64,6 +64,15 @@ def seen(**changes):
     return Observed(**(fields | changes))
 
 
+def pod(**changes):
+    status = {"phase": "Running", "ready": True} | changes
+    labels = {"fedward.io/site-job": "o", "fedward.io/attempt": "2"}
+    metadata = {"name": "p", "uid": "p", "creationTimestamp": "2026-03-04T11:00:00Z", "labels": labels}
+    conditions = [{"type": "Ready", "status": str(status["ready"])}]
+    return view_pod({"metadata": metadata, "status": {"phase": status["phase"], "conditions": conditions}})
+
+
+DONE = pod(phase="Succeeded", ready=False)
 SITUATIONS = {
     "granted": (seen(), Stage.RUNNING, "Starting"),
     "refused": (seen(verdict=Refused("ImageNotAllowed", "no")), Stage.REFUSED, "Refused"),
@@ -73,6 +82,13 @@ SITUATIONS = {
     "complete": (seen(trainer=trainer(complete=True), verdict=Refused("X", "x")), Stage.COMPLETED, "Completed"),
     "failed": (seen(trainer=trainer(failed=("BackoffLimitExceeded", "often"))), Stage.FAILED, "Failed"),
     "going": (seen(trainer=trainer(complete=True, deleting=True)), Stage.RUNNING, "Starting"),
+    "trains": (seen(trainer=trainer(), pods=(pod(),)), Stage.RUNNING, "Training"),
+    "its pod starts": (seen(trainer=trainer(), pods=(pod(ready=False),)), Stage.RUNNING, "Starting"),
+    "its pod has ended well": (
+        seen(trainer=trainer(), pods=(pod(phase="Succeeded", ready=False),)),
+        Stage.RUNNING,
+        "Training",
+    ),
     "no pod": (seen(trainer=trainer(), not_created="exceeded quota: q"), Stage.RUNNING, "QuotaExceeded"),
 }
 
