@@ -88,9 +88,11 @@ def annotated(cluster: Monitored, tools: Path, tmp_path_factory: pytest.TempPath
 
 
 def _wait_until_seen(cluster: Monitored, client: Client, pods: set[Pod]) -> None:
-    """Wait for every pod, and until rates have enough scrapes to go by."""
+    """Wait for every pod, until rounds were closed, and until rates have enough scrapes to go by."""
     every = dict.fromkeys(pods, 1)
     wait_until("every pod is scraped", lambda: cluster.by_pod(client.ask("up")), 60, every.__eq__)
+    closed = "fedward_aggregator_round > 3 and on () fedward_gateway_filter_seconds_count > 2"
+    wait_until("rounds were closed", lambda: client.ask(closed), 60)
     sent = "count_over_time(fedward_aggregator_sent_bytes_total[10s]) > 5"
     wait_until("rates have something to go by", lambda: client.ask(sent), 60)
 
@@ -178,6 +180,7 @@ def test_the_label_that_kubernetes_gives_a_jobs_pods_hides_our_jobs_name_where_l
 ) -> None:
     with _following(cluster, tools, tmp_path, honors_labels=False) as prometheus:
         assert _hidden(prometheus.client) == {"exported_job_name"}
+        wait_until("the job is missed", lambda: prometheus.client.ask('ALERTS{alertname="FedwardAggregatorMissing"}'))
 
 
 def _hidden(client: Client) -> set[str]:
