@@ -152,7 +152,7 @@ def _plot(axes: Axes, panel: Shown, keys: Sequence[Key], width: float, height: f
             axes.plot([x, x + 14], [y, y], color=shown, lw=3, solid_capstyle="butt")
             axes.text(x + 19, y, name, va="center", size=8, color=INK)
     below = 28 + _LINE * len(lines)
-    inner = axes.inset_axes((58, below, width - 66, height - below - 6), transform=axes.transData)
+    inner = axes.inset_axes((58, below, width - 82, height - below - 6), transform=axes.transData)
     inner.tick_params(labelsize=7.5, colors=FAINT, length=0)
     inner.tick_params(axis="x", pad=7)  # below the lowest number of the other axis
     inner.grid(color="#e4e7ea", lw=0.6)
