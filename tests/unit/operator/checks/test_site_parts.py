@@ -7,16 +7,11 @@ from prometheus_client import generate_latest
 from tests.unit.operator.checks.shown import condition
 
 from fedward_node.gateway.metrics import Metrics
-from fedward_operator.checks import (
-    gpus,
-    policy,
-    room
-)
+from fedward_operator.checks import gpus, policy, room
 from fedward_operator.checks.connection import Server
 from fedward_operator.checks.finding import Level
 
 GIB = 2**30
-
 
 
 def site_policy(*conditions, name="north", **more):
@@ -103,7 +98,7 @@ def volumes(**free):
 
 
 def test_a_volume_that_fills_up_is_noticed():
-    found = room.judge(volumes(audit=50 * full=0.5 * state=5 * GIB), "kubectl get pvc")
+    found = room.judge(volumes(audit=50 * GIB, full=0.5 * GIB, state=5 * GIB), "kubectl get pvc")
 
     assert [(each.about.rpartition(" ")[2], each.level, each.reason) for each in found] == [
         ("audit", Level.OK, ""),
