@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the operator asks for, and return the exit code."""
     asked = read(arguments)
     logs.configure("tracker")
-    settle_in_pod(os.environ, AUTHORITY)
+    settle_in_pod(os.environ, AUTHORITY, is_ending=isinstance(asked, Finish))
     plan = Plan.parse(asked.plan.read_bytes())
     logs.bind(job=f"{plan.job.namespace}/{plan.job.name}", attempt=asked.attempt)
     # MLflow's client reads the environment as it is imported.
@@ -39,8 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _UNREADY
 
 
-def settle_in_pod(environ: MutableMapping[str, str], authority: Path) -> None:
+def settle_in_pod(environ: MutableMapping[str, str], authority: Path, *, is_ending: bool) -> None:
     """Set what MLflow's client goes by where its lines are collected and its trust is mounted."""
+    if is_ending:
+        # A server answers once it has handed a model on to where it keeps it, and nobody waits for this process.
+        environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
     settle(environ)
     # It would write lines of its own form beside ours.
     environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
