@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from mlflow.exceptions import MlflowException, RestException
 from requests import ConnectionError as Unreachable
 from requests import ReadTimeout
+from requests.exceptions import SSLError
 
 from fedward_cli.tracking.trouble import explain
 
@@ -24,6 +27,15 @@ def raised(cause: Exception) -> BaseException:
 def test_a_server_that_is_away_and_one_that_is_silent_are_told_apart() -> None:
     assert explain(raised(Unreachable("refused"))) == "cannot be reached"
     assert explain(raised(ReadTimeout("10 s"))) == "does not answer in time"
+
+
+def test_a_certificate_that_is_not_believed_is_no_absence() -> None:
+    unbelieved = SSLError("HTTPSConnectionPool(host=…): Max retries exceeded")
+    unbelieved.__context__ = ssl.SSLCertVerificationError(1, "certificate verify failed: unknown CA")
+    text = explain(raised(unbelieved))
+    assert text.startswith("is not believed (certificate verify failed: unknown CA): ")
+    assert "MLFLOW_TRACKING_SERVER_CERT_PATH" in text
+    assert explain(raised(SSLError("?"))).startswith("is not believed (TLS failed): ")
 
 
 @pytest.mark.parametrize(
