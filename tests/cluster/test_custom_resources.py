@@ -167,6 +167,6 @@ def test_what_a_hospital_admitted_can_be_held_or_started_again_but_not_changed(a
 def test_columns_answer_whether_it_works_and_wide_ones_why_not(apply, kubectl, namespace):
     assert apply(JOB, namespace).returncode == 0
     header = kubectl("get", "fjob", "-n", namespace).stdout.splitlines()[0].split()
-    assert header == ["NAME", "STATE", "ROUND", "SITES", "DICE", "AGE"]
+    assert header == ["NAME", "STATE", "ROUND", "SITES", "SCORE", "AGE"]
     wide = kubectl("get", "fjob", "-n", namespace, "-o", "wide").stdout.splitlines()[0].split()
     assert wide == [*header, "QUORUM", "DEGRADED", "ATTEMPT", "MESSAGE"]

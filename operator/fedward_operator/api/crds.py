@@ -98,7 +98,7 @@ KINDS = (
             ("State", ".status.state"),
             ("Round", ".status.progress"),
             ("Sites", ".status.participation"),
-            ("Dice", ".status.metrics.dice"),
+            ("Score", ".status.score"),
         ),
         wide=(
             ("Quorum", _condition("QuorumMet")),

@@ -225,6 +225,10 @@ class FederatedJobStatus(Resource):
         ]
         | None
     ) = None
+    score: (
+        Annotated[float, Field(description="The one of these that the best model is chosen by: evaluation.metric")]
+        | None
+    ) = None
     sites: Annotated[
         tuple[SiteInJob, ...],
         Field(max_length=256, description="The sites asked", json_schema_extra=keyed_by("name")),

@@ -40,6 +40,8 @@ def status_of(seen: Observed, decision: Decision, plan_digest: str | None) -> St
     before, stage = seen.status, decision.stage
     sites = [_site(seen, stage, name) for name in seen.sites or ()]
     state = _state(seen, decision)
+    # Left out while there are none: an API server makes a null of a map that an apply empties, and then refuses it.
+    metrics = (dict(seen.progress.metrics) if seen.progress else before.get("metrics")) or None
     document: Status = {
         "observedGeneration": seen.generation,
         "planDigest": plan_digest,
@@ -48,8 +50,8 @@ def status_of(seen: Observed, decision: Decision, plan_digest: str | None) -> St
         "completionTime": before.get("completionTime"),
         "round": seen.progress.round if seen.progress else before.get("round", 0),
         "rounds": seen.spec.rounds.count,
-        # Left out while there are none: an API server makes a null of a map that an apply empties, and then refuses it.
-        "metrics": (dict(seen.progress.metrics) if seen.progress else before.get("metrics")) or None,
+        "metrics": metrics,
+        "score": (metrics or {}).get(seen.spec.evaluation.metric),
         "participation": f"{_participants(sites, stage)}/{len(sites)}" if seen.sites is not None else "",
         "state": state,
         "sites": sites,

@@ -94,6 +94,14 @@ def test_while_it_trains_it_says_how_far_it_is():
     }
 
 
+def test_its_score_is_by_the_metric_that_it_asks_for():
+    asked = {"spec": spec(evaluation={"metric": "accuracy"})}
+    measured = {"progress": progress("Evaluating", 3, metrics={"dice": 0.8, "accuracy": 0.9})}
+    assert Life().started().after(10, **RUNNING | measured).status["score"] == 0.8
+    assert Life().started().after(10, **RUNNING | measured | asked).status["score"] == 0.9
+    assert "score" not in Life().started().after(10, **RUNNING | asked).status
+
+
 def test_an_aggregator_that_waits_for_its_sites_says_so():
     life = Life().started().after(10, **RUNNING | {"progress": progress("Waiting", 0)})
 
