@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -22,8 +23,20 @@ async def only(message):
 
 
 async def reason_of_attending(site, metadata, hello=None):
+    """Attend with this hello, or in silence; the reason that it is refused for.
+
+    A message or an end that meets the refusal on its way makes gRPC's client forget the reason: INTERNAL, now and then.
+    """
+    over = asyncio.Event()
+
+    async def messages():
+        if hello is not None:
+            yield hello
+        await over.wait()
+
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await site.stub().Attend(only(hello or site.hello()), metadata=metadata).read()
+        await site.stub().Attend(messages(), metadata=metadata).read()
+    over.set()
     return refusals.from_rpc_error(caught.value).reason
 
 
@@ -48,15 +61,23 @@ def altered(envelope):
         ),
         (lambda site: site.metadata(site="other"), Reason.WORK_ORDER_MISMATCH),
         (lambda site: site.metadata(federation="south.example"), Reason.WORK_ORDER_MISMATCH),
-        (lambda site: site.metadata(attempt=2), Reason.WORK_ORDER_MISMATCH),
-        (lambda site: site.metadata(plan_digest="0" * 64), Reason.PLAN_MISMATCH),
     ],
-    ids=["missing", "two", "malformed", "altered", "foreign key", "expired", "site", "federation", "attempt", "plan"],
+    ids=["missing", "two", "malformed", "altered", "foreign key", "expired", "site", "federation"],
 )
-async def test_an_order_that_is_not_good_for_this_attendance_is_refused_and_the_hub_hears_nothing(
-    site, hub, metadata, reason
-):
+async def test_an_order_that_is_not_good_is_refused_before_a_word_is_said(site, hub, metadata, reason):
     assert await reason_of_attending(site, metadata(site)) is reason
+    assert hub.heard.empty()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"attempt": 2}, Reason.WORK_ORDER_MISMATCH), ({"plan_digest": "0" * 64}, Reason.PLAN_MISMATCH)],
+    ids=["attempt", "plan"],
+)
+async def test_an_order_for_something_else_than_the_hello_is_refused_and_the_hub_hears_nothing(
+    site, hub, changes, reason
+):
+    assert await reason_of_attending(site, site.metadata(**changes), site.hello()) is reason
     assert hub.heard.empty()
 
 
