@@ -72,7 +72,7 @@ class Exporter:
         closing.start()
         closing.join(_CLOSE_S)
         # What is still under way ends with the process, at an instant at which no thread may write to stderr.
-        self._telling.is_over = True
+        self._telling.be_silent()
 
 
 class _GivenIds(IdGenerator):
@@ -95,20 +95,26 @@ class _Telling(SpanExporter):
     def __init__(self, delivering: SpanExporter, endpoint: str) -> None:
         self._delivering, self._endpoint = delivering, endpoint
         self._is_away = False
-        self.is_over = False
+        self._may_tell = True
+        # So that nobody is in the middle of a line once it is silent.
+        self._lock = threading.Lock()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver a batch."""
         result = self._delivering.export(spans)
         is_away = result is not SpanExportResult.SUCCESS
-        if self.is_over:
-            return result
-        if is_away and not self._is_away:
-            _log.warning("spans cannot be delivered, and are dropped", extra={"collector": self._endpoint})
-        elif self._is_away and not is_away:
-            _log.info("spans are delivered again", extra={"collector": self._endpoint})
-        self._is_away = is_away
+        with self._lock:
+            if self._may_tell and is_away and not self._is_away:
+                _log.warning("spans cannot be delivered, and are dropped", extra={"collector": self._endpoint})
+            elif self._may_tell and self._is_away and not is_away:
+                _log.info("spans are delivered again", extra={"collector": self._endpoint})
+            self._is_away = is_away
         return result
+
+    def be_silent(self) -> None:
+        """Say nothing from now on."""
+        with self._lock:
+            self._may_tell = False
 
     def shutdown(self) -> None:
         """Deliver no more."""
