@@ -5,6 +5,7 @@ packages=(
   containerd runc containernetworking-plugins iptables iproute2 conntrack   # nodes
   buildah skopeo mmdebstrap                                                   # images
   tinyproxy nginx libnginx-mod-stream                                         # a hospital's proxy, the door as the chart has it
+  zsh fish libfaketime                                                        # shells that complete, clocks that are wrong
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -24,7 +24,7 @@ from fedward_cli.results import RESULT, read_closed, read_rounds, write_record
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(LIBRARY is None, reason="no libfaketime: apt-get install faketime"),
+    pytest.mark.skipif(LIBRARY is None, reason="no libfaketime: apt-get install libfaketime"),
 ]
 
 HOUR = timedelta(hours=1)
