@@ -11,6 +11,17 @@ from tests.kube.prometheus_operator import Written
 _POD = "__meta_kubernetes_pod"
 _SAYS = f"{_POD}_annotation_prometheus_io"
 
+RELABELINGS: Sequence[Mapping[str, Any]] = [
+    {"action": "keep", "source_labels": [f"{_SAYS}_scrape"], "regex": "true"},
+    {"source_labels": [f"{_SAYS}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
+    {"source_labels": [f"{_SAYS}_path"], "regex": "(.+)", "target_label": "__metrics_path__"},
+    {"source_labels": [f"{_POD}_ip", f"{_SAYS}_port"], "separator": ":", "target_label": "__address__"},
+    {"action": "labelmap", "regex": f"{_POD}_label_(.+)"},
+    {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+    {"source_labels": [f"{_POD}_name"], "target_label": "pod"},
+]
+"""What makes a target of a pod that says how to scrape it, and its labels the target's."""
+
 
 def following_annotations(
     access: Mapping[str, Any], rules: Sequence[Path], shows: Path, server_name: str, *, honors_labels: bool
@@ -24,20 +35,11 @@ def following_annotations(
         server_name: the name in the certificates of those.
         honors_labels: whether a label that a metric has wins over one of the target's.
     """
-    relabelings = [
-        {"action": "keep", "source_labels": [f"{_SAYS}_scrape"], "regex": "true"},
-        {"source_labels": [f"{_SAYS}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
-        {"source_labels": [f"{_SAYS}_path"], "regex": "(.+)", "target_label": "__metrics_path__"},
-        {"source_labels": [f"{_POD}_ip", f"{_SAYS}_port"], "separator": ":", "target_label": "__address__"},
-        {"action": "labelmap", "regex": f"{_POD}_label_(.+)"},
-        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        {"source_labels": [f"{_POD}_name"], "target_label": "pod"},
-    ]
     pods = {
         "job_name": "pods",
         "honor_labels": honors_labels,
         "kubernetes_sd_configs": [{"role": "pod", **access}],
-        "relabel_configs": relabelings,
+        "relabel_configs": RELABELINGS,
         "tls_config": {
             "ca_file": str(shows / "ca.crt"),
             "cert_file": str(shows / "tls.crt"),

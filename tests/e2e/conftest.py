@@ -16,7 +16,7 @@ from tests.kube.container_runtime import unmount_below
 from tests.kube.network import CONSOLE
 from tests.process.mlflow_gate import Gate, mlflow_server
 
-_NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip", "prometheus")
+_NEEDED = ("containerd", "runc", "ctr", "nsenter", "iptables", "ip")
 
 
 @pytest.fixture(scope="session")

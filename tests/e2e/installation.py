@@ -74,7 +74,7 @@ class Installation:
         """Start both clusters, with the images loaded and the hospitals' data there."""
         started = time.monotonic()
         data = provide(self.folder / "data")
-        self._images["prometheus"] = prometheus.archive(self.folder)
+        self._images["prometheus"] = prometheus.archive(self.folder, self._binaries)
         for cluster, needed in ((self.hub, _AT_HUB), (self.hospital, _AT_HOSPITAL)):
             cluster.start([self._images[name] for name in needed], {DOMAIN: self.hub.network.address})
         self.gpus = DevicePlugin(DEVICE_PLUGINS, GPU, 2)

@@ -1,20 +1,15 @@
-"""A Prometheus in a pod of its own: it follows the pods' annotations, and knows nothing of Fedward but its alerts.
-
-Debian builds it without the part that asks Kubernetes, so what a usual configuration makes of annotations is made here.
-"""
+"""A Prometheus in a pod of its own: it follows the pods' annotations, and knows nothing of Fedward but its alerts."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import yaml
+from tests.cluster.annotations import RELABELINGS
 from tests.kube import scratch_image
 from tests.kube.cluster import Cluster
 
@@ -24,16 +19,14 @@ NAMESPACE = "monitoring"
 _IMAGE = "localhost/prometheus:1"
 _ROOT = Path(__file__).resolve().parents[2]
 _RULES = [*sorted(_ROOT.glob("charts/*/rules/*.yaml"))]
+_THERE = {"name": "prometheus", "namespace": NAMESPACE}
+_ENDED = {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Succeeded|Failed", "action": "drop"}
 
 
-def archive(folder: Path) -> Path:
-    """Make the image from this machine's own Prometheus."""
-    binary = shutil.which("prometheus")
-    assert binary is not None, "no Prometheus: scripts/prepare_monitoring.sh"
-    shown = subprocess.run(["ldd", binary], capture_output=True, text=True).stdout
-    libraries = [Path(path) for path in re.findall(r"(/\S+) \(0x", shown)]
+def archive(folder: Path, binaries: Path) -> Path:
+    """Make its image."""
     arguments = ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/data"]
-    return scratch_image.write(folder / "prometheus.tar", _IMAGE, Path(binary), arguments, libraries)
+    return scratch_image.write(folder / "prometheus.tar", _IMAGE, binaries / "prometheus", arguments)
 
 
 class Prometheus:
@@ -45,10 +38,10 @@ class Prometheus:
         """A time at which there was much to see, in Unix seconds."""
 
     def start(self) -> None:
-        """Start it over the pods that are there and say that they want to be scraped, and wait until it is ready."""
-        pods = self._cluster.plane.request("GET", "/api/v1/pods")["items"]
-        items = {"apiVersion": "v1", "kind": "List", "items": _manifests(list(map(_target, filter(_is_scraped, pods))))}
-        self._cluster.kubectl("apply", "-f", "-", manifest=items)
+        """Start it and wait until it is ready."""
+        self._cluster.kubectl(
+            "apply", "-f", "-", manifest={"apiVersion": "v1", "kind": "List", "items": [*_rights(), *_manifests()]}
+        )
         self._cluster.kubectl("wait", "pod/prometheus", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=60s")
 
     def ask(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
@@ -59,29 +52,36 @@ class Prometheus:
         return found
 
 
-def _is_scraped(pod: Mapping[str, Any]) -> bool:
-    annotations = pod["metadata"].get("annotations", {})
-    return annotations.get("prometheus.io/scrape") == "true" and pod["status"]["phase"] == "Running"
+def _rights() -> list[dict[str, Any]]:
+    """Let it look at pods, as every Prometheus may that discovers them."""
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "prometheus"}
+    named = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "prometheus"}}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _THERE},
+        {**named, "kind": "ClusterRole", "rules": [rule]},
+        {
+            **named,
+            "kind": "ClusterRoleBinding",
+            "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", **_THERE}],
+        },
+    ]
 
 
-def _target(pod: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = pod["metadata"]
-    said = {name: metadata["annotations"][f"prometheus.io/{name}"] for name in ("scheme", "port", "path")}
-    labels = {
-        "namespace": metadata["namespace"],
-        "component": metadata["labels"]["fedward.io/component"],
-        "__scheme__": said["scheme"],
-        "__metrics_path__": said["path"],
-    }
-    return {"targets": [f"{pod['status']['podIP']}:{said['port']}"], "labels": labels}
-
-
-def _manifests(targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    there = {"name": "prometheus", "namespace": NAMESPACE}
+def _manifests() -> list[Mapping[str, Any]]:
     config = {
         "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
         "rule_files": [f"/etc/prometheus/{path.name}" for path in _RULES],
-        "scrape_configs": [{"job_name": "pods", "static_configs": list(targets)}],
+        "scrape_configs": [
+            {
+                "job_name": "pods",
+                "honor_labels": True,
+                "kubernetes_sd_configs": [{"role": "pod"}],
+                "relabel_configs": [_ENDED, *RELABELINGS],
+            }
+        ],
     }
     files = {"prometheus.yml": yaml.safe_dump(config)} | {path.name: path.read_text() for path in _RULES}
     container = {
@@ -92,12 +92,11 @@ def _manifests(targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     }
     volumes = [{"name": "config", "configMap": {"name": "prometheus"}}, {"name": "data", "emptyDir": {}}]
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": there, "data": files},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _THERE, "data": files},
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": there,
-            "spec": {"automountServiceAccountToken": False, "containers": [container], "volumes": volumes},
+            "metadata": _THERE,
+            "spec": {"serviceAccountName": "prometheus", "containers": [container], "volumes": volumes},
         },
     ]

@@ -128,7 +128,7 @@ def test_every_part_says_how_it_goes_in_metrics(trained):
 
 
 def test_a_prometheus_that_follows_the_usual_annotations_finds_every_part(trained, prometheus):
-    up = {each["metric"]["component"]: each["value"][1] for each in prometheus.ask("up", prometheus.moment)}
+    up = {each["metric"]["fedward_io_component"]: each["value"][1] for each in prometheus.ask("up", prometheus.moment)}
     assert up == dict.fromkeys(("hub-operator", "aggregator", "tracker", "site-operator", "gateway"), "1")
     dice = f'max_over_time(fedward_aggregator_site_metric{{job_name="{JOB}",metric="dice"}}[15m])'
     assert {each["metric"]["site"] for each in prometheus.ask(dice)} == set(trained[0].sites)
@@ -157,7 +157,7 @@ ONLY_WHILE_IT_TRAINS = {"Speed", "Waiting for data", "Training loss"}
 def test_every_panel_of_a_dashboard_has_something_to_show(trained, prometheus, name):
     (path,) = ROOT.glob(f"charts/*/dashboards/{name}.json")
     chosen = {"job_namespace": RESEARCH, "job_name": JOB, "site": "west" if name == "site" else ".*"}
-    chosen["__rate_interval"] = "10s"
+    chosen |= {"metric": "dice", "__rate_interval": "10s"}
 
     def answers(panel):
         return any(prometheus.ask(target.filled(chosen), prometheus.moment) for target in panel.targets)

@@ -13,20 +13,16 @@ from pathlib import Path
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def write(
-    archive: Path, name: str, binary: Path, arguments: Sequence[str] = (), libraries: Sequence[Path] = ()
-) -> Path:
+def write(archive: Path, name: str, binary: Path, arguments: Sequence[str] = ()) -> Path:
     """Write the archive of an image that runs one binary as its root user, and return its path.
 
     Args:
         archive: where to write it.
         name: the image's.
-        binary: what it runs.
+        binary: what it runs; static, as there is nothing else.
         arguments: of the binary.
-        libraries: what a binary that is not static loads, each kept where it lies on this machine.
     """
-    files = {str(path).lstrip("/"): (path.read_bytes(), 0o755) for path in libraries}
-    layer = _tar({binary.name: (binary.read_bytes(), 0o755), **files})
+    layer = _tar({binary.name: (binary.read_bytes(), 0o755)})
     config = {
         "architecture": _ARCHITECTURES[platform.machine()],
         "os": "linux",
