@@ -103,7 +103,7 @@ def _job(
             *(arguments[0], "--plan", "/plan/plan.json", "--tracking", told, *arguments[1:]),
             *scraped.arguments(settings),
         ],
-        resources={"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
+        resources={"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "1Gi"}},
         mounts=[
             {"name": "plan", "mountPath": "/plan", "readOnly": True},
             {"name": volume["name"], "mountPath": f"/{volume['name']}", "readOnly": True},
