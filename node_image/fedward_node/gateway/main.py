@@ -33,6 +33,9 @@ STOP_S = 2.0
 SWEEP_EVERY_S = 3600.0
 """How often what expired jobs left behind is deleted: they expire by the day."""
 
+_UNREADY = 1
+"""Exit code: what it needs to start is not there yet, or a port is taken."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     logs.configure("gateway")
     keep_chunk_buffers()
-    asyncio.run(_serve(chosen))
+    try:
+        asyncio.run(_serve(chosen))
+    except probes.ListenError as error:
+        _log.critical("%s; free the port, or name another with --metrics", error)
+        return _UNREADY
+    except scraping.UnusableError as error:
+        _log.critical(str(error))
+        return _UNREADY
     return 0
 
 
