@@ -6,10 +6,10 @@ READY  := $(VENV)/.ready
 LOCKED := operator server gateway tracker node phantom cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo monitor-demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts metrics images bundle lock clean
+.PHONY: help setup demo monitor-demo test lint types imports unit process cluster kube kube-up kube-down nodes e2e e2e-all cluster-demo cluster-demo-down bench wire crds charts metrics dashboards images bundle lock clean
 
 help:           ## what can be made
-	@sed -n 's/^\([-a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([-a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(READY) ## the virtual environment, with every part of Fedward in it
 $(READY): pyproject.toml requirements/bootstrap.txt requirements/dev.txt

@@ -65,6 +65,12 @@ def render(part: str, case: str = "defaults", values: Mapping[str, Any] | None =
     return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
 
+def install(part: str, line: str) -> str:
+    """Say what `helm install --set LINE` would make of the defaults, and print; takes no cluster."""
+    command: list[str | Path] = ["install", RELEASE, CHARTS[part], "--namespace", NAMESPACE, "--dry-run=client"]
+    return run(*command, "--values", VALUES / part / "defaults.yaml", "--set", line)
+
+
 @functools.cache
 def _rendered(part: str, case: str, values: str) -> str:
     command: list[str | Path] = ["template", RELEASE, CHARTS[part], "--namespace", NAMESPACE]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.charts import jobs
-from tests.charts.helm import CHARTS, NAMESPACE, Manifest, of_kind, pod_templates, render
+from tests.charts.helm import CHARTS, NAMESPACE, Manifest, install, of_kind, pod_templates, render
 
 from fedward_operator.policy import naming
 from fedward_protocol.identity import metrics_name
@@ -168,6 +168,58 @@ def test_annotations_say_where_the_metrics_of_a_pod_are(part: str, case: str, sa
     }
 
     assert annotated == dict.fromkeys(MONITORED[part], said)
+
+
+SHORTEST = "metrics.serviceMonitor.enabled=true,dashboards.enabled=true"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_loaded"),
+    [
+        (SHORTEST, True),
+        (f"{SHORTEST},metrics.rules.enabled=false", False),
+        ("metrics.rules.enabled=true", True),
+        ("metrics.annotations.enabled=true,dashboards.enabled=true", False),
+    ],
+)
+@pytest.mark.parametrize("part", CHARTS)
+def test_where_metrics_are_scraped_the_alerts_are_loaded_unless_the_values_say_no(
+    part: str, line: str, is_loaded: bool
+) -> None:
+    rendered = install(part, line)
+
+    assert ("kind: PrometheusRule" in rendered) == is_loaded
+    assert (f"Alerts are in the PrometheusRule fedward-{part}, " in rendered) == is_loaded
+    assert ("No alerts are loaded (metrics.rules.enabled=true), " in rendered) != is_loaded
+
+
+@pytest.mark.parametrize("part", CHARTS)
+def test_the_notes_say_where_the_dashboards_are(part: str) -> None:
+    assert ", dashboards in ConfigMaps with the label grafana_dashboard=1." in install(part, SHORTEST)
+    assert ", no dashboards (dashboards.enabled=true)." in install(part, "metrics.rules.enabled=true")
+
+
+@pytest.mark.parametrize("part", CHARTS)
+def test_alerts_are_selected_as_the_monitors_are_unless_they_have_labels_of_their_own(part: str) -> None:
+    monitor = {"enabled": True, "labels": {"release": "stack"}}
+    alike = render(part, values={"metrics": {"serviceMonitor": monitor}})
+    apart = render(part, values={"metrics": {"serviceMonitor": monitor, "rules": {"labels": {"role": "alerts"}}}})
+
+    ((like,), (own,)) = (of_kind(made, "PrometheusRule").values() for made in (alike, apart))
+    assert like["metadata"]["labels"]["release"] == "stack"
+    assert own["metadata"]["labels"]["role"] == "alerts"
+    assert "release" not in own["metadata"]["labels"]
+
+
+@pytest.mark.parametrize("address", ["https://git.example.org/fedward", "https://git.example.org/fedward/"])
+@pytest.mark.parametrize("part", CHARTS)
+def test_a_runbook_is_a_link_where_the_values_say_where_it_lies(part: str, address: str) -> None:
+    values = {"metrics": {"rules": {"enabled": True, "runbookUrl": address}}}
+    (rules,) = of_kind(render(part, values=values), "PrometheusRule").values()
+
+    links = [rule["annotations"]["runbook_url"] for group in rules["spec"]["groups"] for rule in group["rules"]]
+    assert links
+    assert all(link.startswith("https://git.example.org/fedward/docs/alerts.md#fedward") for link in links)
 
 
 @pytest.mark.parametrize("part", CHARTS)

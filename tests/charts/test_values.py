@@ -61,6 +61,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         {"metrics": {"serviceMonitors": {}}},
         "at '/metrics': additional properties 'serviceMonitors' not allowed",
     ),
+    (
+        "hub",
+        {"metrics": {"rules": {"enabled": "yes"}}},
+        "at '/metrics/rules/enabled': got string, want null or boolean",
+    ),
+    ("site", {"metrics": {"rules": {"runbookUrl": "docs"}}}, "at '/metrics/rules/runbookUrl': 'docs' does not match"),
     ("site", {"dashboards": {"labelValue": 1}}, "at '/dashboards/labelValue': got number, want string"),
     ("site", {"tracing": {"endpoint": "collector:4317"}}, "at '/tracing/endpoint': 'collector:4317' does not match"),
     ("hub", {"tracing": {"collectors": []}}, "at '/tracing/collectors': minItems: got 0, want 1"),

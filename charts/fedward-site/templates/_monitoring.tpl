@@ -82,6 +82,18 @@ Metrics are at port 9090. To look, and then to open http://127.0.0.1:9090/metric
 
 A Prometheus finds them with metrics.serviceMonitor.enabled=true, or by annotations with metrics.annotations.enabled=true.
 {{- end }}
+
+{{ if include "fedward.hasRules" .root -}}
+Alerts are in the PrometheusRule {{ .root.Chart.Name }}
+{{- else -}}
+No alerts are loaded (metrics.rules.enabled=true)
+{{- end }}, {{ with .root.Values.dashboards -}}
+{{- if .enabled -}}
+dashboards in ConfigMaps with the label {{ .label }}={{ .labelValue }}
+{{- else -}}
+no dashboards (dashboards.enabled=true)
+{{- end }}
+{{- end }}.
 {{- end }}
 
 {{/* A ServiceMonitor of the release's own parts: of those whose Service has a port for metrics. */}}
@@ -116,15 +128,29 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* The alerts, which docs/alerts.md explains, as they stand in rules/. */}}
+{{/* Not empty where the alerts are to be loaded: as the values say, else where this release is scraped. */}}
+{{- define "fedward.hasRules" -}}
+{{- $said := .Values.metrics.rules.enabled }}
+{{- if ternary .Values.metrics.serviceMonitor.enabled $said (kindIs "invalid" $said) }}yes{{ end }}
+{{- end }}
+
+{{/* The alerts, which docs/alerts.md explains, as they stand in rules/, but for the address before their runbooks' path. */}}
 {{- define "fedward.rules" -}}
+{{- $settings := .Values.metrics.rules }}
 {{- $groups := list }}
 {{- range $path, $_ := .Files.Glob "rules/*.yaml" }}
   {{- $groups = concat $groups (get ($.Files.Get $path | fromYaml) "groups") }}
 {{- end }}
+{{- with $settings.runbookUrl }}
+  {{- range $group := $groups }}
+    {{- range $group.rules }}
+      {{- $_ := set .annotations "runbook_url" (printf "%s/%s" (trimSuffix "/" $settings.runbookUrl) .annotations.runbook_url) }}
+    {{- end }}
+  {{- end }}
+{{- end }}
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
-metadata: {{- include "fedward.monitoringMetadata" (dict "root" . "name" .Chart.Name "labels" .Values.metrics.rules.labels) | nindent 2 }}
+metadata: {{- include "fedward.monitoringMetadata" (dict "root" . "name" .Chart.Name "labels" (default .Values.metrics.serviceMonitor.labels $settings.labels)) | nindent 2 }}
 spec:
   groups: {{- toYaml $groups | nindent 4 }}
 {{- end }}
