@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import yaml
 
+from monitoring.counting import counted
+
 RUNBOOK = "docs/alerts.md"
 """The page that has a heading for each alert, by its path in the project."""
 
@@ -63,13 +65,9 @@ class Alert:
 def newly(counter: str, labels: str) -> str:
     """Say in PromQL that a counter has risen by three or more within six hours: not minutes, as a round can last hours.
 
-    `counter` is a selector of series, each of which begins at 1 or more when something is counted first.
+    `counter` is a selector of series, as `counted` takes it.
     """
-    # `increase` minds restarts and does not see a series begin, so one that was not there before counts in full. It
-    # was there if it was seen at any moment of the six hours before: a gap in the scrapes does not make it new. To a
-    # Prometheus that has just been installed all is new: better told once of what is old than of nothing for hours.
-    began = f"last_over_time({counter}[6h]) unless last_over_time({counter}[6h] offset 6h)"
-    return f"sum by ({labels}) (\n  {began}\n  or round(increase({counter}[6h]))\n) >= 3"
+    return f"sum by ({labels}) (\n  {counted(counter, '6h')}\n) >= 3"
 
 
 def rule_file(group: str, alerts: Iterable[Alert]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitoring.counting import counted
 from monitoring.dashboards.federation_hub import HUB
 from monitoring.dashboards.page import Choice, Row, page
 from monitoring.panels import (
@@ -73,7 +74,7 @@ _PROBLEMS = Row(
         ),
         figure(
             Frame("Refusals, last hour", "What aggregators refused, of all sites and for any reason.", "none", 3, 4),
-            Query("round(sum(increase(fedward_aggregator_refusals_total[1h]))) or vector(0)"),
+            Query(f"sum({counted('fedward_aggregator_refusals_total', '1h')}) or vector(0)"),
             steps=NONE_IS_GOOD,
         ),
         figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitoring.counting import counted
 from monitoring.dashboards.page import Choice, Row, page
 from monitoring.dashboards.site_queries import BY, JOB, NAMED, NO_TRAINER, SITE
 from monitoring.dashboards.site_trainers import RUNNING
@@ -34,7 +35,7 @@ _NOW = Row(
         ),
         figure(
             Frame("Refusals, last hour", "What the gateway or the hub refused.", "none", 3, 4),
-            Query(f"round(sum(increase(fedward_gateway_refusals_total{{{SITE}}}[1h]))) or vector(0)"),
+            Query(f"sum({counted(f'fedward_gateway_refusals_total{{{SITE}}}', '1h')}) or vector(0)"),
             steps=((None, GREEN), (1, YELLOW), (5, RED)),
         ),
         figure(
