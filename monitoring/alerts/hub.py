@@ -183,8 +183,8 @@ MACHINERY = (
         5,
         "critical",
         "The hub's operator does not get on with its work",
-        "Objects have waited for more than five minutes, or its view of the cluster is not complete. Jobs "
-        "that run go on; nothing else does.",
+        "Something has been left undone for more than five minutes: it waits, hangs, or fails each time. Or the view "
+        "of the cluster is not complete. Jobs that run go on.",
     ),
     Alert(
         "FedwardHubOperatorLeaderless",

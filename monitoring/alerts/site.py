@@ -94,13 +94,16 @@ ALERTS = (
     ),
     Alert(
         "FedwardSiteOperatorStuck",
-        f"(fedward_operator_queue_age_seconds > 300\n  or fedward_operator_synced == 0 and "
-        f"fedward_operator_leading == 1) {_OPERATOR}",
+        "(fedward_operator_queue_age_seconds > 300\n"
+        # What a hub that is away cannot be told of is told of by FedwardHubUnreachable.
+        '    unless on (instance, kind) (fedward_operator_queue_age_seconds{kind="Mirror"}\n'
+        "      and on (instance) fedward_operator_hub_connected == 0)\n"
+        f"  or fedward_operator_synced == 0 and fedward_operator_leading == 1) {_OPERATOR}",
         5,
         "warning",
         "The hospital's operator does not get on with its work",
-        "Objects have waited for more than five minutes, or its view of the cluster is not complete. A "
-        "trainer that runs goes on.",
+        "Something has been left undone for more than five minutes: it waits, hangs, or fails each time. Or the view "
+        "of the cluster is not complete. A trainer that runs goes on.",
     ),
     Alert(
         "FedwardSiteOperatorMissing",

@@ -64,6 +64,12 @@ def operator(role: str, series: Series) -> Series:
     return made | {f'{name}{{instance="a"}}' if "{" not in name else name: it for name, it in series.items()}
 
 
+def unmirrored(hub_connected: int) -> Series:
+    """What a hospital's operator shows that cannot tell the hub of a part in a job."""
+    age = 'fedward_operator_queue_age_seconds{instance="a",kind="Mirror"}'
+    return operator("site", {age: step(0, 400), "fedward_operator_hub_connected": steady(hub_connected)})
+
+
 def trainer(cases: str, stage: str, attending: int = 1) -> Series:
     """What a hospital's gateway shows of a trainer."""
     of_site = f'{JOB},site="north"'
@@ -312,6 +318,11 @@ SITE_CASES = (
         {"instance": "a", "kind": "SiteJob"},
     ),
     Case(
+        "FedwardSiteOperatorStuck",
+        unmirrored(hub_connected=1),
+        {"instance": "a", "kind": "Mirror"},
+    ),
+    Case(
         "FedwardSiteOperatorMissing",
         {'fedward_operator_build_info{instance="b",role="site",version="1"}': vanishes(1)},
         {"role": "site"},
@@ -423,6 +434,10 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
     "a job that waits for sites has no aggregator": (
         "FedwardAggregatorMissing",
         {f'fedward_operator_job_state{{{JOB},state="WaitingForSites"}}': steady(1)},
+    ),
+    "what a hub that is away cannot be told is no fault of the hospital's operator": (
+        "FedwardSiteOperatorStuck",
+        unmirrored(hub_connected=0),
     ),
     "a gateway without a trainer needs no hub": (
         "FedwardGatewayCutOff",

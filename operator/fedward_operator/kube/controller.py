@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -38,6 +39,7 @@ class Controller(Generic[K]):
         meter: Reconciles,
         chance: random.Random,
         workers: int = 16,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a controller.
 
@@ -47,8 +49,9 @@ class Controller(Generic[K]):
             meter: is told of each.
             chance: spreads repetitions.
             workers: how many keys are in hand at once.
+            clock: tells how old a key is, in seconds.
         """
-        self.queue: WorkQueue[K] = WorkQueue()
+        self.queue: WorkQueue[K] = WorkQueue(clock)
         self._kind, self._reconcile, self._meter, self._chance = kind, reconcile, meter, chance
         self._workers = workers
         self._failures: dict[K, int] = {}
@@ -70,18 +73,20 @@ class Controller(Generic[K]):
             began = loop.time()
             try:
                 again = await self._reconcile(key)
-                result = "done"
-                self._failures.pop(key, None)
             except (ApiError, UnavailableError) as error:
-                again, result = self._later(key, error), "refused" if isinstance(error, ApiError) else "unavailable"
+                result = "refused" if isinstance(error, ApiError) else "unavailable"
+                self.queue.failed(key, self._later(key, error))
             except Exception:  # noqa: BLE001 one object that cannot be handled must not stop the others
                 _log.exception("cannot reconcile", extra={"kind": self._kind, "key": _show(key)})
-                again, result = self._later(key, None), "error"
-            finally:
+                result = "error"
+                self.queue.failed(key, self._later(key, None))
+            else:
+                result = "done"
+                self._failures.pop(key, None)
                 self.queue.done(key)
+                if again is not None:
+                    self.queue.add_after(key, again)
             self._meter.reconciled(self._kind, result, loop.time() - began)
-            if again is not None:
-                self.queue.add_after(key, again)
 
     def _later(self, key: K, error: ApiError | UnavailableError | None) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1

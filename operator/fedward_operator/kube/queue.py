@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
 
 class WorkQueue(Generic[K]):
-    """A queue without duplicates; a key that is added while in hand comes back once it is done."""
+    """A queue without duplicates; a key that is added while in hand comes back once it is let go."""
 
-    def __init__(self) -> None:
-        self._line: OrderedDict[K, float] = OrderedDict()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._line: OrderedDict[K, None] = OrderedDict()
         self._in_hand: set[K] = set()
-        self._again: set[K] = set()
+        self._again: dict[K, float] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._owed: dict[K, float] = {}
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
@@ -26,10 +28,10 @@ class WorkQueue(Generic[K]):
 
     @property
     def age_s(self) -> float:
-        """How long the first in line has been waiting, in seconds."""
-        if not self._line:
-            return 0.0
-        return time.monotonic() - next(iter(self._line.values()))
+        """For how long the key that was asked for first has not been done: in line, in hand or failing, in seconds."""
+        # A scrape asks from another thread: what is iterated over must be nobody else's.
+        owed = list(self._owed.values())
+        return self._clock() - min(owed) if owed else 0.0
 
     def add(self, key: K) -> None:
         """Put a key in line, now."""
@@ -37,13 +39,14 @@ class WorkQueue(Generic[K]):
         if timer is not None:
             timer.cancel()
         if key in self._in_hand:
-            self._again.add(key)
+            self._again.setdefault(key, self._clock())
         elif key not in self._line:
-            self._line[key] = time.monotonic()
+            self._owed.setdefault(key, self._clock())
+            self._line[key] = None
             self._filled.set()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Put a key in line after a while, or earlier if it is due earlier already."""
+        """Put a key in line after a while, or earlier if it is due earlier already; it ages from then on."""
         loop = asyncio.get_running_loop()
         due = loop.time() + max(seconds, 0.0)
         timer = self._timers.get(key)
@@ -63,8 +66,18 @@ class WorkQueue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """Let go of a key."""
+        """Let go of a key that needs nothing more, as far as it had been asked for when it was taken."""
         self._in_hand.discard(key)
-        if key in self._again:
-            self._again.discard(key)
+        self._owed.pop(key, None)
+        asked = self._again.pop(key, None)
+        if asked is not None:
+            self._owed[key] = asked
+            self.add(key)
+
+    def failed(self, key: K, seconds: float) -> None:
+        """Let go of a key that was not done, and put it in line again after a while, or now if it was asked for."""
+        self._in_hand.discard(key)
+        if self._again.pop(key, None) is None:
+            self.add_after(key, seconds)
+        else:
             self.add(key)

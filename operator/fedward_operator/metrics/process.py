@@ -13,7 +13,12 @@ from fedward_operator.metrics.gauge import Gauge, Gauges, Sample, Source
 from fedward_protocol.labelled_registry import LabelledRegistry
 
 _DEPTH = Gauge("fedward_operator_queue_depth", "Objects that wait for a look", ("kind",))
-_AGE = Gauge("fedward_operator_queue_age_seconds", "How long the first of them has waited", ("kind",))
+_AGE = Gauge(
+    "fedward_operator_queue_age_seconds",
+    "How long the object has waited that has waited longest to be made right: in line, in hand or failing; one that is "
+    "to be looked at again later waits from then on",
+    ("kind",),
+)
 _CACHED = Gauge("fedward_operator_objects_cached", "Objects known", ("kind",))
 _LEADING = Gauge("fedward_operator_leading", "1 for the replica that acts, 0 for one that stands by")
 _SYNCED = Gauge("fedward_operator_synced", "1 once everything that it looks at has been listed, 0 before")

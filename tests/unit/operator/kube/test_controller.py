@@ -20,6 +20,7 @@ class Reconciler:
 
     def __init__(self):
         self.answers, self.times, self.at_once, self.most_at_once = {}, {}, 0, 0
+        self.hangs = set()
 
     async def __call__(self, key):
         loop = asyncio.get_running_loop()
@@ -27,7 +28,7 @@ class Reconciler:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(7200 if key in self.hangs else 0.01)
         finally:
             self.at_once -= 1
         answer = self.answers.get(key)
@@ -43,7 +44,8 @@ class Reconciler:
 @asynccontextmanager
 async def working(workers=4):
     reconcile, meter = Reconciler(), Meter()
-    controller = Controller("Thing", reconcile, meter=meter, chance=random.Random(3), workers=workers)
+    clock = asyncio.get_running_loop().time
+    controller = Controller("Thing", reconcile, meter=meter, chance=random.Random(3), workers=workers, clock=clock)
     task = asyncio.create_task(controller.run())
     try:
         yield controller, reconcile, meter
@@ -173,3 +175,59 @@ async def test_no_more_are_in_hand_than_there_are_workers_and_none_twice():
 
         assert reconcile.most_at_once == 3
         assert len(controller.queue) == 0
+
+
+@pytest.mark.parametrize("error", [ApiError(403, "Forbidden", "no"), UnavailableError("no route"), KeyError("spec")])
+@in_no_time
+async def test_a_key_that_always_fails_grows_old_whatever_news_comes_of_it_until_it_is_made_right(error):
+    async with working() as (controller, reconcile, _):
+        reconcile.answers["bad"] = error
+        controller.queue.add("bad")
+        await asyncio.sleep(1800)
+        controller.queue.add("bad")
+        await asyncio.sleep(1800)
+        assert controller.queue.age_s == pytest.approx(3600)
+
+        reconcile.answers["bad"] = None
+        await asyncio.sleep(61)
+        assert controller.queue.age_s == 0
+
+
+@in_no_time
+async def test_a_key_that_hangs_grows_old_while_the_others_are_made_right():
+    async with working() as (controller, reconcile, _):
+        reconcile.hangs.add("bad")
+        controller.queue.add("bad")
+        await asyncio.sleep(60)
+        controller.queue.add("good")
+        await asyncio.sleep(540)
+
+        assert controller.queue.age_s == pytest.approx(600)
+
+
+@in_no_time
+async def test_a_key_that_asked_to_be_looked_at_again_is_not_old():
+    async with working() as (controller, reconcile, _):
+        reconcile.answers["later"] = 600
+        controller.queue.add("later")
+        for _ in range(20):
+            await asyncio.sleep(299)
+            assert controller.queue.age_s == 0
+        assert len(reconcile.times["later"]) == 10
+
+
+@in_no_time
+async def test_what_failed_and_is_gone_is_forgotten_and_begins_anew_under_the_same_name():
+    async with working() as (controller, reconcile, _):
+        reconcile.answers["bad"] = ApiError(403, "Forbidden", "no")
+        controller.queue.add("bad")
+        await asyncio.sleep(600)
+        del reconcile.answers["bad"]  # there is nothing left to be made right
+        controller.queue.add("bad")
+        await asyncio.sleep(600)
+        assert controller.queue.age_s == 0
+
+        reconcile.answers["bad"] = ApiError(403, "Forbidden", "no")
+        controller.queue.add("bad")
+        await asyncio.sleep(60)
+        assert controller.queue.age_s == pytest.approx(60)

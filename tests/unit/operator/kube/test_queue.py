@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from hand_loop import in_no_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedward_operator.kube import queue as module
 from fedward_operator.kube.queue import WorkQueue
 
 
@@ -118,23 +116,89 @@ async def test_a_time_that_comes_while_the_key_is_in_hand_is_not_lost():
     assert await taken_within(queue, 1) == ["a"]
 
 
+@pytest.fixture
+def aged():
+    """A queue on the clock of the loop that the test runs on."""
+    return WorkQueue(lambda: asyncio.get_running_loop().time())
+
+
 @in_no_time
-async def test_the_age_is_of_the_first_in_line():
-    loop = asyncio.get_running_loop()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "time", SimpleNamespace(monotonic=loop.time))
-        queue = WorkQueue()
-        assert queue.age_s == 0
+async def test_the_age_is_of_the_key_that_was_asked_for_first(aged):
+    assert aged.age_s == 0
 
-        queue.add("a")
-        await asyncio.sleep(3)
-        queue.add("b")
-        queue.add("a")
-        await asyncio.sleep(2)
+    aged.add("a")
+    await asyncio.sleep(3)
+    aged.add("b")
+    aged.add("a")
+    await asyncio.sleep(2)
+    assert aged.age_s == pytest.approx(5)
 
-        assert queue.age_s == pytest.approx(5)
-        await queue.take()
-        assert queue.age_s == pytest.approx(2)
+    aged.done(await aged.take())
+    assert aged.age_s == pytest.approx(2)
+
+
+@in_no_time
+async def test_a_key_grows_older_in_hand_and_no_more_once_it_is_done(aged):
+    aged.add("a")
+    await asyncio.sleep(3)
+    key = await aged.take()
+    await asyncio.sleep(600)
+    assert aged.age_s == pytest.approx(603)
+
+    aged.done(key)
+    assert aged.age_s == 0
+
+
+@in_no_time
+async def test_a_key_that_fails_keeps_its_age_until_it_is_done(aged):
+    aged.add("a")
+    for _ in range(4):
+        await asyncio.sleep(100)
+        aged.failed(await aged.take(), 50)
+    await asyncio.sleep(20)
+    assert len(aged) == 0
+    assert aged.age_s == pytest.approx(420)
+
+    aged.done(await aged.take())
+    assert aged.age_s == 0
+
+
+@in_no_time
+async def test_a_key_that_is_asked_for_while_it_fails_is_taken_at_once_and_is_no_younger(aged):
+    aged.add("a")
+    key = await aged.take()
+    await asyncio.sleep(5)
+    aged.add("a")
+    aged.failed(key, 3600)
+
+    assert aged.age_s == pytest.approx(5)
+    assert await taken_within(aged, 7200) == ["a"]
+
+
+@in_no_time
+async def test_a_key_that_is_asked_for_in_hand_is_as_old_as_that_once_it_is_let_go(aged):
+    aged.add("a")
+    key = await aged.take()
+    await asyncio.sleep(5)
+    aged.add("a")
+    await asyncio.sleep(2)
+    aged.add("a")
+    await asyncio.sleep(1)
+    aged.done(key)
+
+    assert aged.age_s == pytest.approx(3)
+
+
+@in_no_time
+async def test_a_key_that_is_put_off_on_purpose_is_not_old_before_its_time(aged):
+    aged.add("a")
+    aged.done(await aged.take())
+    aged.add_after("a", 600)
+    await asyncio.sleep(599)
+    assert aged.age_s == 0
+
+    await asyncio.sleep(4)
+    assert aged.age_s == pytest.approx(3)
 
 
 KEYS = st.sampled_from("abc")
@@ -144,6 +208,7 @@ STEPS = st.lists(
         st.tuples(st.just("add_after"), KEYS, st.floats(0, 30)),
         st.tuples(st.just("take")),
         st.tuples(st.just("done"), st.integers(0, 5)),
+        st.tuples(st.just("failed"), st.integers(0, 5), st.floats(0, 30)),
         st.tuples(st.just("wait"), st.floats(0, 30)),
     ),
     max_size=60,
@@ -171,6 +236,11 @@ async def test_what_is_added_after_it_was_taken_is_taken_again_and_is_never_in_t
                 await take()
             case "done" if in_hand:
                 queue.done(in_hand.pop(arguments[0] % len(in_hand)))
+            case "failed" if in_hand:
+                which, seconds = arguments
+                key = in_hand.pop(which % len(in_hand))
+                queue.failed(key, seconds)
+                owed.add(key)
             case "wait":
                 await asyncio.sleep(arguments[0])
 
@@ -179,4 +249,4 @@ async def test_what_is_added_after_it_was_taken_is_taken_again_and_is_never_in_t
     await asyncio.sleep(31)
     last = set(await taken_within(queue, 1))
     assert owed <= last
-    assert len(queue) == 0
+    assert (len(queue), queue.age_s) == (0, 0)
