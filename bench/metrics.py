@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import generate_latest
@@ -64,9 +64,10 @@ def measure(sites: int, rounds: int) -> Cost:
 
 
 class Job:
-    """A job without I/O."""
+    """A job without I/O, in which every site reports `names` of metrics."""
 
-    def __init__(self, sites: int, rounds: int) -> None:
+    def __init__(self, sites: int, rounds: int, names: Sequence[str] = _METRICS) -> None:
+        self.names = names
         self.plan = Plan(
             federation="bench.example",
             job=JobIdentity(name="bench", namespace="bench", uid="0123456789"),
@@ -103,7 +104,7 @@ class Job:
         yield events.TrainingStarted(at=1)
         for number in range(1, self.plan.rounds.count + 1):
             at = 60.0 * number
-            yield from (_update(site, number, at) for site in self.plan.sites)
+            yield from (_update(site, number, at, self.names) for site in self.plan.sites)
             counted = dict.fromkeys(self.plan.sites, bytes(32))
             yield events.RoundClosed(at=at, round=number, counted=counted, missing=(), why="")
             shares = dict.fromkeys(self.plan.sites, 1 / len(self.plan.sites))
@@ -114,7 +115,7 @@ def _model(number: int) -> events.Model:
     return events.Model(round=number, digest=number.to_bytes(32, "big"), nbytes=1)
 
 
-def _update(site: str, number: int, at: float) -> events.UpdateArrived:
+def _update(site: str, number: int, at: float, names: Sequence[str]) -> events.UpdateArrived:
     return events.UpdateArrived(
         at=at,
         site=site,
@@ -124,7 +125,7 @@ def _update(site: str, number: int, at: float) -> events.UpdateArrived:
         nbytes=1,
         samples=40,
         report=events.Report(
-            metrics={name: events.Mean(sum=4.2, count=10) for name in _METRICS},
+            metrics={name: events.Mean(sum=4.2, count=10) for name in names},
             train_loss=0.5,
             fetch_seconds=1.0,
             evaluate_seconds=5.0,

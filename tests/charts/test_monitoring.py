@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
+from bench.metrics import Job
 from tests.charts import jobs
 from tests.charts.helm import CHARTS, NAMESPACE, Manifest, install, of_kind, pod_templates, render
 
 from fedward_operator.policy import naming
 from fedward_protocol.identity import metrics_name
+from fedward_protocol.metric_names import MOST_METRICS
+from fedward_protocol.plan import Plan
+from fedward_protocol.reasons import Reason
 
 pytestmark = pytest.mark.charts
 
@@ -124,7 +129,20 @@ def test_a_pod_monitor_finds_aggregators_wherever_jobs_run() -> None:
         {"action": "keepequal", "sourceLabels": ["job_namespace"], "targetLabel": "pod_namespace"},
         {"action": "labeldrop", "regex": "pod_namespace"},
     ]
-    assert monitor["spec"]["sampleLimit"] == 20_000
+
+
+def test_no_job_that_may_run_shows_more_than_is_taken_in() -> None:
+    monitor = of_kind(render("hub", "monitoring"), "PodMonitor")["fedward-aggregators"]
+    most_sites = Plan.model_json_schema()["properties"]["sites"]["maxItems"]
+    job = Job(most_sites, 2, [f"dice_{number}" for number in range(MOST_METRICS)])
+    job.run()
+    # An aggregator has some twenty reasons to refuse what a site sends.
+    for site, reason in itertools.product(job.plan.sites, list(Reason)[:24]):
+        job.metrics.refused(site, reason)
+
+    assert (most_sites, MOST_METRICS) == (256, 64)
+    shown = sum(len(family.samples) for family in job.metrics.registry.collect())
+    assert shown < monitor["spec"]["sampleLimit"] < 1.1 * shown
 
 
 def test_trackers_are_found_where_there_are_any_and_as_aggregators_are() -> None:

@@ -112,7 +112,7 @@ def test_the_operator_makes_a_job_of_each_monitor_that_promtool_takes(
     aggregators = jobs[f"podMonitor/{NAMESPACE}/fedward-aggregators/0"]
     # Its namespaces are not named: it looks in all of them.
     assert "namespaces" not in aggregators["kubernetes_sd_configs"][0]
-    assert aggregators["sample_limit"] == 20_000
+    assert aggregators["sample_limit"] == 30_000
     assert [each["action"] for each in aggregators["metric_relabel_configs"]] == ["keepequal", "labeldrop"]
     secured = jobs[f"serviceMonitor/{SECURED}/fedward-site/0"]
     assert (secured["scheme"], secured["tls_config"]["server_name"]) == ("https", SERVED_AS)
