@@ -43,7 +43,7 @@ unit: setup
 process: setup
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m process
 cluster: setup
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -rs -m cluster
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -rs -n 2 --dist loadfile -m cluster
 kube: setup     ## build Kubernetes' binaries for the cluster tests, into a cache outside the checkout; takes Go
 	@$(BIN)/python -m tests.kube.build
 

@@ -45,8 +45,8 @@ class CertificateSecrets:
     def _secret(self, owner: Owner, name: str, issued: Credentials, renew_after: datetime) -> Manifest:
         scrapers = self._scraper_authority()
         files = {"tls.crt": issued.cert_pem, "tls.key": issued.key_pem, "ca.crt": issued.ca_pem}
-        if scrapers:
-            files[SCRAPERS_FILE] = scrapers
+        # There in any case, as a pod that was made to show its metrics does not start without: then to itself alone.
+        files[SCRAPERS_FILE] = scrapers or issued.cert_pem
         head = head_of(kinds.SECRET, owner, name)
         head["metadata"]["annotations"] = {
             naming.RENEW_AFTER: show_time(renew_after),

@@ -10,13 +10,16 @@ from typing import Any
 
 from fedward_operator.api.job import FederatedJobSpec
 from fedward_operator.hub.progress import Progress
-from fedward_operator.hub.tracking.finding import UNTRACKED, Trackers
+from fedward_operator.hub.tracking.finding import UNTRACKED, Trackers, is_being_logged
 from fedward_operator.hub.views import PartView
 from fedward_operator.policy import conditions, deadline, suspend, ttl
 from fedward_operator.policy.failure import diagnose
 from fedward_operator.policy.pods import JobView, PodView
 from fedward_operator.policy.problem import Problem
 from fedward_operator.policy.quorum import quorum_of
+
+_LOOK_FOR_LOGGED_S = 60.0
+"""How often a job whose time to live is over is looked at for whether it is logged by now."""
 
 
 class Stage(Enum):
@@ -139,6 +142,8 @@ def _ended(seen: Observed) -> Decision | None:
 def _finished(seen: Observed, stage: Stage, why: Problem) -> Decision:
     finished = conditions.read_time(seen.status.get("completionTime"))
     kept = ttl.seconds_kept(finished, seen.spec.ttl_seconds_after_finished, seen.now)
+    if kept is not None and kept <= 0 and is_being_logged(seen.spec, seen.trackers, seen.status, seen.now):
+        return Decision(stage, seen.status.get("attempt", 0), why, look_again_s=_LOOK_FOR_LOGGED_S)
     expired = kept is not None and kept <= 0
     return Decision(stage, seen.status.get("attempt", 0), why, expired, kept)
 

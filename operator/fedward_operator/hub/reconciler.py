@@ -98,7 +98,7 @@ class HubReconciler:
         if not isinstance(plan, Problem):
             refused = await self._keeper.make_it_so(owner, job, spec, plan, decision)
         untracked = await self._tracking.make_it_so(owner, job, spec, decision)
-        seen = replace(seen, trackers=self._trackers(view, decision.attempt, untracked))
+        seen = replace(seen, trackers=self._trackers(view, owner, decision.attempt, untracked))
         self._listen(view, decision, seen)
         if refused is not None:
             seen = replace(self._observe(view, job, spec, plan, refused), trackers=seen.trackers)
@@ -145,9 +145,10 @@ class HubReconciler:
             progress=self._observer.latest(view.key, view.uid, attempt),
             refused=refused,
             revoked=frozenset() if isinstance(plan, Problem) else self._revoked(plan.sites),
+            trackers=self._trackers(view, _owner(view, job), attempt),
         )
 
-    def _trackers(self, view: JobView, attempt: int, refused: Problem | None) -> Trackers:
+    def _trackers(self, view: JobView, owner: Owner, attempt: int, refused: Problem | None = None) -> Trackers:
         namespace, name = view.key
 
         def own(job: str) -> pods.JobView | None:
@@ -155,7 +156,7 @@ class HubReconciler:
             return found if found and found.owner == view.uid and not found.deleting else None
 
         follower, finisher = own(naming.follower_job(name, attempt)), own(naming.finisher_job(name))
-        return Trackers(self._tracks, follower, finisher, refused)
+        return Trackers(self._tracks, follower, finisher, refused, self._tracking.has_volume(owner))
 
     def _revoked(self, sites: Sequence[str]) -> frozenset[str]:
         known = ((name, self._caches.sites.get(("", name))) for name in sites)

@@ -10,7 +10,7 @@ from typing import Any
 from fedward_operator.api.job import FederatedJobStatus
 from fedward_operator.hub.decide import Decision, Observed, Stage
 from fedward_operator.hub.progress import dismissed
-from fedward_operator.hub.tracking.finding import tracked
+from fedward_operator.hub.tracking.finding import TrackedJob, tracked
 from fedward_operator.policy import conditions
 from fedward_operator.policy.conditions import Finding
 from fedward_operator.policy.problem import Problem
@@ -178,8 +178,9 @@ def _findings(seen: Observed, decision: Decision, state: str, sites: list[Status
         yield Finding("Suspended", True, "Suspended", outcome.message)
     else:
         yield Finding("Suspended", False, "NotSuspended")
-    ended = stage in (Stage.COMPLETED, Stage.FAILED)
-    if (finding := tracked(seen.spec, seen.trackers, runs=running, ended=ended)) is not None:
+    heard, ended = seen.progress is not None, stage in (Stage.COMPLETED, Stage.FAILED)
+    about = TrackedJob(seen.spec, seen.status, seen.now, runs=running, heard=heard, ended=ended)
+    if (finding := tracked(about, seen.trackers)) is not None:
         yield finding
 
 

@@ -25,6 +25,8 @@ from fedward_operator.policy import naming
 GAVE_UP = 3
 """The tracker's exit code when starting it again would not help."""
 
+_RESOURCES: Manifest = {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "1Gi"}}
+
 _BACKOFF_LIMIT = 10
 """How often one that crashed is started again; the waits between double up to six minutes."""
 
@@ -54,7 +56,7 @@ def follower_job(owner: Owner, tracking: Tracking, attempt: int, settings: HubSe
         attempt,
         settings,
         arguments=["follow", "--attempt", str(attempt), "--aggregator", address, "--tls", "/tls"],
-        volume={"name": "tls", "secret": {"secretName": naming.tracker_tls(owner.name), "defaultMode": 0o440}},
+        volumes=[{"name": "tls", "secret": {"secretName": naming.tracker_tls(owner.name), "defaultMode": 0o440}}],
     )
 
 
@@ -70,14 +72,30 @@ def finisher_job(
         ended: how it ended, as the tracker reads it.
         settings: the hub's.
     """
+    plan: Manifest = {"name": "plan", "mountPath": "/plan", "readOnly": True}
+    collect = restricted_container(
+        "collect",
+        settings.tracker_image,
+        ["collect", "--plan", "/plan/plan.json", "--state", "/state", "--out", "/left"],
+        resources=_RESOURCES,
+        mounts=[
+            *(plan, {"name": "state", "mountPath": "/state", "readOnly": True}),
+            *({"name": "left", "mountPath": "/left"}, {"name": "tmp", "mountPath": TMP}),
+        ],
+    )
     return _job(
         owner,
         naming.finisher_job(owner.name),
         tracking,
         attempt,
         settings,
-        arguments=["finish", "--state", "/state", "--ended", json.dumps(ended, separators=(",", ":"))],
-        volume={"name": "state", "persistentVolumeClaim": {"claimName": naming.aggregator(owner.name)}},
+        arguments=["finish", "--state", "/left", "--ended", json.dumps(ended, separators=(",", ":"))],
+        volumes=[
+            {"name": "left", "emptyDir": {}},
+            {"name": "state", "persistentVolumeClaim": {"claimName": naming.aggregator(owner.name)}},
+        ],
+        # What speaks with a server of the researcher's never has the volume with single hospitals' updates.
+        first=[collect],
     )
 
 
@@ -89,7 +107,8 @@ def _job(
     settings: HubSettings,
     *,
     arguments: Sequence[str],
-    volume: Manifest,
+    volumes: Sequence[Manifest],
+    first: Sequence[Manifest] = (),
 ) -> Manifest:
     head = head_of(kinds.JOB, owner, name)
     labels = pod_labels(owner, TRACKER, attempt)
@@ -100,31 +119,30 @@ def _job(
         "tracker",
         settings.tracker_image,
         [
-            *(arguments[0], "--plan", "/plan/plan.json", "--tracking", told, *arguments[1:]),
+            *(arguments[0], "--plan", "/plan/plan.json", "--tracking", _verbatim(told)),
+            *map(_verbatim, arguments[1:]),
             *scraped.arguments(settings),
         ],
-        resources={"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "1Gi"}},
+        resources=_RESOURCES,
         mounts=[
             {"name": "plan", "mountPath": "/plan", "readOnly": True},
-            {"name": volume["name"], "mountPath": f"/{volume['name']}", "readOnly": True},
+            # The first is what it reads.
+            {"name": volumes[0]["name"], "mountPath": f"/{volumes[0]['name']}", "readOnly": True},
             *([{"name": "mlflow", "mountPath": "/mlflow", "readOnly": True}] if secret else ()),
             *scraped.mounts(settings),
             {"name": "tmp", "mountPath": TMP},
         ],
     )
-    if secret:
-        # These keys and no other: whoever may make a job need not be allowed to read Secrets.
-        keys = [(key, {"name": secret, "key": key, "optional": True}) for key in CREDENTIALS]
-        container["env"] = [{"name": key, "valueFrom": {"secretKeyRef": reference}} for key, reference in keys]
     container["ports"] = scraped.ports(settings)
     container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": "metrics"}, "periodSeconds": 5}
     container["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": "metrics"}, "periodSeconds": 20}
     pod = restricted_pod(
         containers=[container],
+        init_containers=first,
         volumes=[
             {"name": "plan", "configMap": {"name": naming.plan(owner.name)}},
-            volume,
-            *(_authority_volume(secret) if secret else ()),
+            *volumes,
+            *(_secret_volume(secret) if secret else ()),
             *scraped.volumes(settings, naming.tracker_tls(owner.name)),
             {"name": "tmp", "emptyDir": {}},
         ],
@@ -139,6 +157,16 @@ def _job(
     return {**head, "spec": job}
 
 
-def _authority_volume(secret: str) -> list[Manifest]:
-    source = {"secretName": secret, "optional": True, "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+def _secret_volume(secret: str) -> list[Manifest]:
+    """Mount these keys and no other: whoever may make a job need not be allowed to read Secrets.
+
+    As files: what is in the environment, the job's own texts could have put into an argument, by $(NAME).
+    """
+    items = [{"key": key, "path": key} for key in (*CREDENTIALS, "ca.crt")]
+    source = {"secretName": secret, "optional": True, "items": items, "defaultMode": 0o440}
     return [{"name": "mlflow", "secret": source}]
+
+
+def _verbatim(argument: str) -> str:
+    """Write an argument that Kubernetes is to hand on as it is."""
+    return argument.replace("$", "$$")

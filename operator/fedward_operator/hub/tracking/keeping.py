@@ -17,9 +17,10 @@ from fedward_operator.hub.decide import Decision, Stage
 from fedward_operator.hub.owned import Manifest, Owner
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.hub.tracking import children as trackers
+from fedward_operator.hub.tracking.finding import is_settled
 from fedward_operator.kube import kinds
 from fedward_operator.kube.client import Client
-from fedward_operator.kube.errors import ApiError
+from fedward_operator.kube.errors import ApiError, UnavailableError
 from fedward_operator.policy import naming
 from fedward_operator.policy.failure import explain_refusal
 from fedward_operator.policy.problem import Problem
@@ -47,24 +48,27 @@ class TrackerKeeper:
     async def make_it_so(
         self, owner: Owner, job: Manifest, spec: FederatedJobSpec, decision: Decision
     ) -> Problem | None:
-        """Write and delete what differs; return why a write was refused for good."""
+        """Write and delete what differs; return why a write was refused."""
+        try:
+            await self._write(owner, job, spec, decision)
+        except (ApiError, UnavailableError) as error:
+            # Whatever it is, the job's own status is still to be written, and its aggregator to be heard.
+            _log.warning("a tracker was refused", extra={"job": f"{owner.namespace}/{owner.name}", "error": str(error)})
+            return explain_refusal(str(error))
+        return None
+
+    async def _write(self, owner: Owner, job: Manifest, spec: FederatedJobSpec, decision: Decision) -> None:
         wanted = self._wanted(owner, job, spec, decision)
-        there = self._caches.trackers.of((owner.namespace, owner.name))
+        family = self._caches.trackers.of((owner.namespace, owner.name))
+        # Anybody may label a Job of his own namespace so.
+        there = [each for each in family if each.namespace == owner.namespace]
         others = [each for each in there if each.deleting or each.owner != owner.uid or each.name != wanted]
         for each in others:
             if not each.deleting:
                 # It counts as there until its pod is gone: two at a time would log each point twice.
                 await self._client.delete(kinds.JOB, each.namespace, each.name, each.uid, last=True)
-        if wanted is None or others or spec.tracking is None:
-            return None
-        try:
-            await self._write(owner, job, spec.tracking, decision, is_there=bool(there))
-        except ApiError as error:
-            if not error.is_final:
-                raise
-            _log.warning("a tracker was refused", extra={"job": f"{owner.namespace}/{owner.name}", "error": str(error)})
-            return explain_refusal(error.message)
-        return None
+        if wanted is not None and not others and spec.tracking is not None:
+            await self._keep(owner, job, spec.tracking, decision, is_there=bool(there))
 
     def _wanted(self, owner: Owner, job: Manifest, spec: FederatedJobSpec, decision: Decision) -> str | None:
         """Name the Job that is to be there."""
@@ -72,17 +76,25 @@ class TrackerKeeper:
             return None
         if decision.stage is Stage.RUNNING and decision.attempt > 0:
             return naming.follower_job(owner.name, decision.attempt)
-        if decision.stage in _ENDED and job["status"].get("completionTime") and self._has_volume(owner):
+        if decision.stage in _ENDED and self._is_to_be_finished(owner, job["status"]):
             return naming.finisher_job(owner.name)
         return None
 
-    def _has_volume(self, owner: Owner) -> bool:
-        """Tell whether the job has left a volume, and its aggregator has let go of it."""
-        claim = own(self._caches.claims, (owner.namespace, naming.aggregator(owner.name)), owner.uid)
+    def _is_to_be_finished(self, owner: Owner, status: Mapping[str, Any]) -> bool:
+        """Tell whether the job has left a volume, its aggregator has let go of it, and not all is logged yet."""
+        if not status.get("completionTime"):
+            return False
+        finisher = self._caches.trackers.get((owner.namespace, naming.finisher_job(owner.name)))
+        if finisher is None and is_settled(status, self._now()):
+            return False
         pods = [pod for pod in self._caches.pods.of((owner.namespace, owner.name)) if pod.owner == owner.uid]
-        return claim is not None and all(pod.phase in ("Succeeded", "Failed") for pod in pods)
+        return self.has_volume(owner) and all(pod.phase in ("Succeeded", "Failed") for pod in pods)
 
-    async def _write(
+    def has_volume(self, owner: Owner) -> bool:
+        """Tell whether there is a volume that the job could have left anything on."""
+        return own(self._caches.claims, (owner.namespace, naming.aggregator(owner.name)), owner.uid) is not None
+
+    async def _keep(
         self, owner: Owner, job: Manifest, tracking: Tracking, decision: Decision, *, is_there: bool
     ) -> None:
         fence = trackers.network_policy(owner, self._settings)

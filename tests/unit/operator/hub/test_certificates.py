@@ -11,8 +11,10 @@ from cryptography import x509
 from fedward_operator.hub.authority import HubAuthority
 from fedward_operator.hub.certificates import CertificateSecrets
 from fedward_operator.hub.owned import Owner
+from fedward_operator.hub.scraper_authority import ScraperAuthority
 from fedward_operator.hub.views import view_secret
 from fedward_protocol.pki import Authority
+from fedward_protocol.scraping import UnusableError
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OWNER = Owner("research", "glioma", "0b1c", {})
@@ -48,7 +50,7 @@ def test_an_aggregator_is_met_by_its_names_and_scraped_by_one_that_all_of_them_h
         "metrics.fed.example",
     ]
     assert names(manifest, x509.UniformResourceIdentifier) == ["spiffe://fed.example/job/0b1c"]
-    assert set(manifest["data"]) == {"tls.crt", "tls.key", "ca.crt"}
+    assert set(manifest["data"]) == {"tls.crt", "tls.key", "ca.crt", "scrapers.crt"}
 
 
 def test_a_tracker_may_watch_its_job_and_can_be_taken_for_no_aggregator():
@@ -86,3 +88,30 @@ def test_whom_the_metrics_are_shown_to_is_in_it_and_a_renewed_authority_of_their
     assert not made(authority).is_good(held(manifest), NOW), "nobody has to show a certificate any more"
     theirs.append(b"second")
     assert not certificates.is_good(held(manifest), NOW + timedelta(days=1))
+
+
+def test_a_pod_made_to_show_its_metrics_starts_also_when_nobody_may_scrape_any_more():
+    authority = Authority.create(FEDERATION, NOW)
+    before = made(authority, lambda: b"theirs").of_aggregator(OWNER, NOW)
+    after = made(authority).of_aggregator(OWNER, NOW)
+
+    assert set(after["data"]) == set(before["data"])
+    assert after["data"]["scrapers.crt"] == after["data"]["tls.crt"], "nobody else has a certificate of that"
+
+
+def test_an_authority_of_scrapers_that_cannot_be_used_leaves_the_last_that_could(tmp_path):
+    first, second = (Authority.create("monitoring", NOW).ca_pem for _ in range(2))
+    (tmp_path / "ca.crt").write_bytes(first)
+    scrapers = ScraperAuthority(tmp_path)
+    for useless in (b"", b"garbage", b"\xff\xfe", first[:200]):
+        (tmp_path / "ca.crt").write_bytes(useless)
+        assert scrapers() == first
+    (tmp_path / "ca.crt").unlink()
+    assert scrapers() == first
+    (tmp_path / "ca.crt").write_bytes(second)
+    assert scrapers() == second
+
+
+def test_without_any_authority_of_scrapers_it_is_said_which_file_is_missing(tmp_path):
+    with pytest.raises(UnusableError, match=r"ca\.crt cannot be used"):
+        ScraperAuthority(tmp_path)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from situation import UID, Life, aggregator, connected, part, spec
+from situation import NOON, UID, Life, aggregator, connected, observed, part, progress, spec
 
 from fedward_operator.api.tracking import Tracking
+from fedward_operator.hub.decide import decide
 from fedward_operator.hub.owned import Owner
 from fedward_operator.hub.settings import HubSettings
 from fedward_operator.hub.tracking import children
-from fedward_operator.hub.tracking.finding import Trackers
+from fedward_operator.hub.tracking.finding import Trackers, is_settled
 from fedward_operator.policy.problem import Problem
 
 OWNER = Owner("research", "glioma", UID, {})
@@ -40,21 +43,53 @@ def test_a_tracker_can_gain_nothing_and_change_nothing_of_the_job(job):
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     writable = {mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
     assert writable == {"tmp"}
-    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod(job)["volumes"]}
+    everybody = [*pod(job)["containers"], *pod(job).get("initContainers", ())]
+    mounted = {mount["name"] for each in everybody for mount in each["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod(job)["volumes"]}
 
 
 @pytest.mark.parametrize("job", [FOLLOWER, FINISHER], ids=["follower", "finisher"])
-def test_of_the_secret_the_credentials_alone_are_taken_and_none_has_to_be_there(job):
-    taken = [each["valueFrom"]["secretKeyRef"] for each in pod(job)["containers"][0]["env"]]
+def test_of_the_secret_the_credentials_alone_are_taken_as_files_and_none_has_to_be_there(job):
     (mounted,) = [volume["secret"] for volume in pod(job)["volumes"] if volume["name"] == "mlflow"]
 
-    assert {each["key"] for each in taken} == {
+    assert (mounted["secretName"], mounted["optional"]) == ("ours", True)
+    assert {each["key"] for each in mounted["items"]} == {
         "MLFLOW_TRACKING_USERNAME",
         "MLFLOW_TRACKING_PASSWORD",
         "MLFLOW_TRACKING_TOKEN",
+        "ca.crt",
     }
-    assert {(each["name"], each["optional"]) for each in taken} == {("ours", True)}
-    assert mounted == {"secretName": "ours", "optional": True, "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    assert "env" not in pod(job)["containers"][0], "Kubernetes would put what is in there into arguments"
+
+
+def as_kubernetes_hands_on(argument, env):
+    """Expand an argument: $(NAME) where there is one, and $$ is a dollar."""
+
+    def expanded(found):
+        return "$" if found[0] == "$$" else env.get(found[1], found[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", expanded, argument)
+
+
+@pytest.mark.parametrize("text", ["$(MLFLOW_TRACKING_PASSWORD)", "$$(HOME)", "$", "a$$b"])
+def test_what_a_job_says_reaches_a_tracker_as_it_is(text):
+    told = Tracking.model_validate({"mlflow": {"uri": "http://mlflow/", "experiment": text, "secretName": "ours"}})
+    ended = {"failure": {"message": text}}
+    words = pod(children.finisher_job(OWNER, told, 1, ended, SETTINGS))["containers"][0]["args"]
+
+    handed = [as_kubernetes_hands_on(word, {"MLFLOW_TRACKING_PASSWORD": "a secret", "HOME": "/"}) for word in words]
+    assert json.loads(handed[handed.index("--tracking") + 1])["mlflow"]["experiment"] == text
+    assert json.loads(handed[handed.index("--ended") + 1]) == ended
+
+
+def test_who_speaks_with_the_server_never_has_the_volume_with_single_updates():
+    (collect,) = pod(FINISHER)["initContainers"]
+    (tracker,) = pod(FINISHER)["containers"]
+    claims = {volume["name"] for volume in pod(FINISHER)["volumes"] if "persistentVolumeClaim" in volume}
+
+    assert not claims & {mount["name"] for mount in tracker["volumeMounts"]}
+    assert claims & {mount["name"] for mount in collect["volumeMounts"] if mount.get("readOnly")} == claims
+    assert not {"mlflow", "tls"} & {mount["name"] for mount in collect["volumeMounts"]}
 
 
 def test_without_a_secret_there_is_nothing_of_one():
@@ -93,6 +128,7 @@ def test_a_secret_with_an_impossible_name_is_refused_with_the_job(name):
 
 FOLLOWING = replace(aggregator(), name="glioma-tracker-1")
 RUNNING = {"spec": WANTED, "aggregator": aggregator(), "parts": {"east": part("east")}}
+HEARD = RUNNING | {"progress": progress()}
 DONE = {"spec": WANTED, "aggregator": aggregator(complete=True)}
 
 
@@ -103,7 +139,10 @@ DONE = {"spec": WANTED, "aggregator": aggregator(complete=True)}
         (RUNNING, Trackers(True, refused=Problem("QuotaExceeded", "no more")), ("False", "QuotaExceeded"), "no more"),
         (RUNNING, Trackers(True), ("Unknown", "Starting"), "starting"),
         (RUNNING, Trackers(True, replace(FOLLOWING, ready=True)), ("True", "Following"), "mlflow.example.org"),
-        (RUNNING, Trackers(True, FOLLOWING), ("False", "Behind"), "kubectl logs -n research job/glioma-tracker-1"),
+        (HEARD, Trackers(True, FOLLOWING), ("False", "Behind"), "kubectl logs -n research job/glioma-tracker-1"),
+        (RUNNING, Trackers(True, FOLLOWING), ("Unknown", "Starting"), "before the aggregator has started"),
+        (HEARD, Trackers(True, replace(FOLLOWING, complete=True)), ("Unknown", "Finishing"), "once the job has ended"),
+        (DONE, Trackers(True, has_volume=False), ("False", "NotLogged"), "no volume"),
         (
             RUNNING,
             Trackers(True, replace(FOLLOWING, failed=("BackoffLimitExceeded", "too often"))),
@@ -140,3 +179,37 @@ def test_a_job_that_does_not_want_to_be_tracked_has_no_such_condition():
     life = Life().after(aggregator=aggregator(), trackers=Trackers(True))
 
     assert not any(each["type"] == "Tracked" for each in life.status["conditions"])
+
+
+def test_what_is_logged_stays_so_whatever_becomes_of_the_trackers():
+    life = Life().after(**DONE, trackers=Trackers(True, None, replace(FOLLOWING, complete=True)))
+    assert life.after(10, **DONE, trackers=Trackers()).said("Tracked") == ("True", "Logged")
+    assert life.after(10, **DONE, trackers=Trackers(True)).said("Tracked") == ("True", "Logged")
+
+
+def test_of_a_job_that_ended_long_before_its_hub_ran_trackers_nothing_is_made():
+    life = Life().after(**DONE, trackers=Trackers())
+    assert not is_settled(life.status, NOON + timedelta(hours=23))
+    assert is_settled(life.status, NOON + timedelta(hours=25))
+    assert life.after(25 * 3600, **DONE, trackers=Trackers(True)).said("Tracked") == ("False", "HubDoesNotTrack")
+
+
+@pytest.mark.parametrize(
+    ("trackers", "hours", "expired"),
+    [
+        (Trackers(True), 1, False),
+        (Trackers(True, None, FOLLOWING), 24, False),
+        (Trackers(True, None, FOLLOWING), 26, True),
+        (Trackers(True, None, replace(FOLLOWING, complete=True)), 1, True),
+        (Trackers(True, None, replace(FOLLOWING, failed=("PodFailurePolicy", "it gave up"))), 1, True),
+        (Trackers(True, has_volume=False), 1, True),
+        (Trackers(), 1, True),
+    ],
+)
+def test_a_job_whose_time_is_over_stays_until_it_is_logged_but_not_for_ever(trackers, hours, expired):
+    facts = {**DONE, "spec": spec(tracking=TOLD, ttlSecondsAfterFinished=0)}
+    life = Life().after(**facts, trackers=trackers)
+    decision = decide(observed(life.status, NOON + timedelta(hours=hours), **facts, trackers=trackers))
+
+    assert decision.expired is expired
+    assert expired or decision.look_again_s
