@@ -95,8 +95,7 @@ def _approve(
         )
     if is_list:
         return
-    if output is not Format.TEXT and not yes:
-        reject("what is not shown is not asked about: with -o give --yes too")
+    _check_asked(output, yes)
     (request,) = requests
     if not request.is_approved:
         _ask("Approve?", yes)
@@ -131,18 +130,25 @@ def invite(
     typer.echo("\n".join(notes), err=True)
 
 
-def revoke_site(name: Annotated[str, typer.Argument(help="Its name in the federation.")], yes: Yes = False) -> None:
+def revoke_site(
+    name: Annotated[str, typer.Argument(help="Its name in the federation.")],
+    yes: Yes = False,
+    output: Output = Format.TEXT,
+) -> None:
     """Revoke a site: it belongs to the federation no more."""
     from fedward_cli.cluster.revoke import jobs_of, revoke
 
+    _check_asked(output, yes)
     jobs = jobs_of(name)
-    typer.echo(f"{name} takes part in {', '.join(jobs)}" if jobs else f"{name} takes part in no job.")
+    if output is Format.TEXT:
+        typer.echo(f"{name} takes part in {', '.join(jobs)}" if jobs else f"{name} takes part in no job.")
     _ask(f"Revoke {name}?", yes)
     revoke(name)
-    typer.echo(
+    said = (
         f"{name} is revoked. Within seconds its tokens are dead, and it is dismissed from the jobs that run;\n"
         "it gets no certificate any more. Jobs go on without it, or fail where their quorum needs it."
     )
+    show(output, lambda: {"site": name, "revoked": True, "jobs": jobs}, lambda: [said])
 
 
 def doctor(
@@ -179,6 +185,7 @@ def rotate(
     namespace: HubNamespace = "fedward",
     anyway: Annotated[bool, typer.Option("--anyway", help="Also where not everybody knows of the last step.")] = False,
     yes: Yes = False,
+    output: Output = Format.TEXT,
 ) -> None:
     """Take the next of three steps by which a new authority takes over from the old; no job notices.
 
@@ -186,15 +193,23 @@ def rotate(
     """
     from fedward_cli.cluster.authority import look, take_step
 
+    _check_asked(output, yes)
     state = look(namespace, datetime.now(UTC))
-    typer.echo("\n".join(state.lines()))
+    if output is Format.TEXT:
+        typer.echo("\n".join(state.lines()))
     why = state.obstacle(datetime.now(UTC))
     if why and not anyway:
         typer.echo(f"error: {why}", err=True)
         raise typer.Exit(FAILED)
     _ask(f"Next: {state.next.step.value}. Go on?", yes)
     take_step(state, datetime.now(UTC))
-    typer.echo(f"Done: {state.next.step.value}.")
+    done = state.next.step.value
+    show(output, lambda: {"federation": state.hub.federation, "done": done}, lambda: [f"Done: {done}."])
+
+
+def _check_asked(output: Format, yes: bool) -> None:
+    if output is not Format.TEXT and not yes:
+        reject("what is not shown is not asked about: with -o give --yes too")
 
 
 def _ask(question: str, yes: bool) -> None:

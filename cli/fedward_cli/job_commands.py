@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedward_cli.exits import FAILED, reject
-from fedward_cli.output import Format, Output, show
+from fedward_cli.output import Format, Output, show, shown_next
 
 # Everything else is imported where it is used, so that `fedward --help` answers at once.
 if TYPE_CHECKING:
@@ -44,19 +47,19 @@ def sites(
 def watch(context: typer.Context, job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
     """Show a job as it goes, until it ends: 0 if it completed, 1 if it failed.
 
-    On a terminal it is drawn; into a pipe, a line for each change; with -o json, a document a line.
+    On a terminal it is drawn; into a pipe, a line for each change; with -o, a document for each.
     """
     from fedward_cli.progress import of_cluster, of_folder
     from fedward_cli.watch_command import watch
 
-    if output is Format.YAML:
-        reject("fedward watch writes json, a document a line, and no yaml")
-    view, asked = _view(output), _asked(context, job)
-    if isinstance(asked, Path):
-        source = of_folder.follow(asked, time.sleep)
-    else:
-        source = of_cluster.follow(asked, namespace, time.sleep, view.say)
-    if watch(source, view, lambda: _now().astimezone()) != "Completed":
+    view = _view(output)
+    with _asked(context, job) as asked:
+        if isinstance(asked, Path):
+            source = of_folder.follow(asked, time.sleep)
+        else:
+            source = of_cluster.follow(asked, namespace, time.sleep, view.say)
+        outcome = watch(source, view, lambda: _now().astimezone())
+    if outcome != "Completed":
         raise typer.Exit(FAILED)
 
 
@@ -74,16 +77,17 @@ def logs(
     """
     from fedward_cli.logs.command import lines
 
-    asked = _asked(context, job)
-    for line in lines(asked, namespace, site, since, follow=follow, now=_now(), complain=_complain):
-        typer.echo(line)
+    with _asked(context, job) as asked:
+        for line in lines(asked, namespace, site, since, follow=follow, now=_now(), complain=_complain):
+            typer.echo(line)
 
 
 def describe(context: typer.Context, job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:
     """Say why a job does not go on: problems first, each with its reason, since when, and what to do."""
     from fedward_cli.describe.command import describe
 
-    found = describe(_asked(context, job), namespace, _now())
+    with _asked(context, job) as asked:
+        found = describe(asked, namespace, _now())
     show(output, found.document, lambda: found.text(_now()))
 
 
@@ -92,30 +96,49 @@ def report(
     job: Job,
     out: Annotated[Path | None, typer.Option(help="Folder for what is fetched; runs/JOB if left out.")] = None,
     namespace: JobNamespace = None,
+    output: Output = Format.TEXT,
 ) -> None:
     """Write the report of a job that has ended.
 
     Of a local run's folder, report.html anew. Of a job at the hub, model, bundle and figures are fetched first, by a
     pod that reads the job's volume.
     """
-    asked = _asked(context, job)
-    if isinstance(asked, Path):
-        typer.echo(_rewritten(asked))
-        return
-    from fedward_cli.cluster.fetch import fetch
+    with _asked(context, job) as asked:
+        if isinstance(asked, Path):
+            folder, written = asked, _rewritten(asked)
+        else:
+            from fedward_cli.cluster.fetch import fetch
 
-    folder = out or Path("runs") / asked
-    written = fetch(asked, namespace, folder, _now)
+            folder = out or Path("runs") / asked
+            written = fetch(asked, namespace, folder, _now)
     model = folder / "model.safetensors"
-    typer.echo(f"{f'model:  {model}' if model.exists() else 'model:  none was made'}\nreport: {written}")
+    said = [f"model:  {model if model.exists() else 'none was made'}", f"report: {written}"]
+    show(
+        output,
+        lambda: {"folder": str(folder), "model": str(model) if model.exists() else None, "report": str(written)},
+        lambda: [str(written)] if isinstance(asked, Path) else said,
+    )
 
 
-def _asked(context: typer.Context, job: str) -> Path | str:
-    """Give a local run's folder, or a job's name where an option speaks of the cluster or there is no such folder."""
+@contextmanager
+def _asked(context: typer.Context, job: str) -> Iterator[Path | str]:
+    """Give a local run's folder, or a job's name where an option speaks of the cluster or there is no such folder.
+
+    Raises:
+        ClusterError: it is no folder, and no cluster can be asked for it.
+    """
+    from fedward_cli.cluster.kubectl import AwayError, ClusterError
     from fedward_cli.named import named
 
     given = {**context.find_root().params, **context.params}
-    return named(job, is_of_cluster=any(given.get(each) for each in ("namespace", "out", "kube_context", "kubeconfig")))
+    is_of_cluster = any(given.get(each) for each in ("namespace", "out", "kube_context", "kubeconfig"))
+    asked = named(job, is_of_cluster=is_of_cluster)
+    try:
+        yield asked
+    except AwayError as error:
+        if is_of_cluster:
+            raise
+        raise ClusterError(f"{job} is no folder of a run, and no cluster can be asked for it: {error}") from error
 
 
 def _rewritten(folder: Path) -> Path:
@@ -130,15 +153,12 @@ def _rewritten(folder: Path) -> Path:
 def _view(output: Format) -> View:
     from rich.console import Console
 
-    from fedward_cli.progress.view import Drawn, JsonLines, Lines
+    from fedward_cli.progress.view import Documents, Drawn, Lines
 
-    def write(line: str) -> None:
-        print(line, flush=True)  # noqa: T201
-
-    if output is Format.JSON:
-        return JsonLines(write, _complain)
+    if output is not Format.TEXT:
+        return Documents(partial(shown_next, output), _complain)
     console = Console(markup=False)
-    return Drawn(console, _now) if console.is_terminal else Lines(write)
+    return Drawn(console, _now) if console.is_terminal else Lines(lambda line: print(line, flush=True))  # noqa: T201
 
 
 def _complain(text: str) -> None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fedward_cli import hub_commands, job_commands
 from fedward_cli.completion_scripts import SCRIPTS, Shell
-from fedward_cli.exits import BAD_INPUT, FAILED, INTERRUPTED, reject
+from fedward_cli.exits import BAD_INPUT, FAILED, reject
 from fedward_cli.metrics_address import DEFAULT_ADDRESS, is_address
 from fedward_cli.optional_value import fill_in
 from fedward_cli.output import Format, Output, show
 from fedward_cli.plugin import hoisted, program_name
+from fedward_cli.program import Program
 
 # Everything else is imported where it is used, so that `fedward --help` answers at once.
-if TYPE_CHECKING:
-    from fedward_cli.local.view import View
-
 app = typer.Typer(
     name="fedward",
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -81,11 +80,13 @@ def run(
             help=f"Show Prometheus what every process counts, on one page; at {DEFAULT_ADDRESS} if not said where.",
         ),
     ] = None,
+    output: Output = Format.TEXT,
 ) -> None:
     """Run a job on this machine: the cluster's processes, certificates and wire.
 
     Ctrl-C stops it cleanly; the same command goes on from there.
     """
+    from fedward_cli import run_command
     from fedward_cli.documents import load_documents
     from fedward_cli.local.extras import Extras
     from fedward_cli.local.metrics_page import MetricsPage, serving
@@ -96,19 +97,11 @@ def run(
     wanted = Extras(baselines=baselines, examples=True, report=True)
     page = MetricsPage()
     with serving(page, metrics) if metrics is not None else nullcontext() as url:
-        view = _view()
+        view = run_command.view(output)
         if url:
             view.say(f"metrics: {url}")
         result = run_local(documents, folder, view=view, wanted=wanted, metrics=page)
-    if result.state == "Stopped":
-        typer.echo("stopped; the same command goes on from there", err=True)
-        raise typer.Exit(INTERRUPTED)
-    if result.state == "Failed":
-        why = result.failure
-        typer.echo(f"error: the job failed: {why.reason} {why.detail}" if why else "error: the job failed", err=True)
-        typer.echo(f"logs: {folder / 'logs'}", err=True)
-        raise typer.Exit(FAILED)
-    typer.echo(f"model:  {folder / 'model.safetensors'}\nreport: {folder / 'report.html'}")
+    raise typer.Exit(run_command.end(result, folder, output))
 
 
 @app.command()
@@ -120,11 +113,15 @@ def track(
     experiment: Annotated[
         str | None, typer.Option(help="The experiment; what the job says, or NAMESPACE/JOB, if left out.")
     ] = None,
+    output: Output = Format.TEXT,
 ) -> None:
     """Log a run to MLflow, finished or still going on; what is there already is not logged again."""
     from fedward_cli.tracking.command import track
 
-    if not track(folder, uri, experiment, typer.echo):
+    # What programs read is the document at the end, alone on stdout.
+    logged = track(folder, uri, experiment, lambda line: typer.echo(line, err=output is not Format.TEXT))
+    show(output, logged.document, list)
+    if not logged.is_complete:
         typer.echo("error: not everything is logged; the same command logs the rest", err=True)
         raise typer.Exit(FAILED)
 
@@ -197,16 +194,6 @@ def _phantom(context: typer.Context) -> None:
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     program.command(help=_PHANTOM)(phantom)
     program(args=context.args, prog_name="fedward phantom")
-
-
-def _view() -> View:
-    from rich.console import Console
-
-    from fedward_cli.local.live import Drawn
-    from fedward_cli.local.view import Lines
-
-    console = Console()
-    return Drawn(console) if console.is_terminal else Lines(lambda line: print(line, flush=True))  # noqa: T201
 
 
 def main() -> None:

@@ -48,6 +48,15 @@ def show(output: Format, document: Callable[[], Document], text: Callable[[], It
         typer.echo(line.rstrip())
 
 
+def shown_next(output: Format, document: Document) -> None:
+    """Print one of several documents at once: JSON on a line of its own, YAML behind a line of `---`."""
+    if output is Format.JSON:
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    else:
+        text = "---\n" + written(document, output)
+    print(text, end="", flush=True)  # noqa: T201
+
+
 def written(document: Document, output: Format) -> str:
     """Write a document."""
     if output is Format.JSON:

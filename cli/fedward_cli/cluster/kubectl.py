@@ -24,6 +24,13 @@ _FORBIDDEN = re.compile(
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
 
+_AWAY = (
+    "The connection to the server",
+    "Unable to connect to the server",
+    "invalid configuration: ",
+    "Error in configuration: ",
+)
+
 _context: list[str] = []
 """`--context NAME`, where this command was told so: kubectl knows no variable of the environment for it."""
 
@@ -48,6 +55,10 @@ class ForbiddenError(ClusterError):
 
 class KindUnknownError(ClusterError):
     """The cluster knows no such kind: it is none of Fedward's, or of the other side of the federation."""
+
+
+class AwayError(ClusterError):
+    """No cluster could be asked: there is no kubectl, it knows of none, or none answers."""
 
 
 class Kubectl(Protocol):
@@ -142,6 +153,8 @@ def error_of(said: str, code: int) -> ClusterError:
         return ForbiddenError(f"{match['verb']} {match['resource']} {where}", words)
     if "the server doesn't have a resource type" in words:
         return KindUnknownError(words)
+    if any(each in words for each in _AWAY):
+        return AwayError(words)
     return ClusterError(words or f"kubectl ended with {code}")
 
 
@@ -180,8 +193,8 @@ def within(namespace: str | None) -> list[str]:
     return ["--namespace", namespace] if namespace else []
 
 
-def _absent() -> ClusterError:
-    return ClusterError("this needs kubectl on the PATH, set up for the cluster")
+def _absent() -> AwayError:
+    return AwayError("this needs kubectl on the PATH, set up for the cluster")
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""A job's progress shown as it goes: a line for each change, a JSON document for each, or a drawing on a terminal."""
+"""A job's progress shown as it goes: a line for each change, a document for each, or a drawing on a terminal."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Protocol
@@ -67,10 +66,10 @@ class Lines:
         """Every line has been written already."""
 
 
-class JsonLines:
-    """Writes a JSON document on a line of its own for each change, for programs."""
+class Documents:
+    """Writes a document for each change, for programs."""
 
-    def __init__(self, write: Callable[[str], None], complain: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[dict[str, Any]], None], complain: Callable[[str], None]) -> None:
         self._write, self._complain = write, complain
         self._before: dict[str, Any] | None = None
 
@@ -80,15 +79,14 @@ class JsonLines:
         if document != self._before:
             self._before = document
             left = track.remaining(progress, now)
-            document = {**document, "remainingSeconds": round(left.total_seconds()) if left is not None else None}
-            self._write(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+            self._write({**document, "remainingSeconds": round(left.total_seconds()) if left is not None else None})
 
     def say(self, text: str) -> None:
         """Keep it out of what a program reads."""
         self._complain(text)
 
     def close(self) -> None:
-        """Every line has been written already."""
+        """Every document has been written already."""
 
 
 class Drawn:

@@ -8,7 +8,8 @@ from fedward_cli.tracking.command import track
 
 def main() -> int:
     """Say on stdout how it goes; 1 if something is missing in the end."""
-    return 0 if track(Path(sys.argv[1]), None, None, lambda line: print(line, flush=True)) else 1  # noqa: T201
+    logged = track(Path(sys.argv[1]), None, None, lambda line: print(line, flush=True))  # noqa: T201
+    return 0 if logged.is_complete else 1
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,8 +25,23 @@ from fedward_operator.api.tracking import MlflowTracking, Tracking
 from fedward_protocol.plan import Plan
 
 
-def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str], None]) -> bool:
-    """Log a run's folder until the run is over and all of it is logged; False if some is missing when patience ends.
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What is logged of a run: `address` is where people find it, if a server has it, `rounds` up to which round."""
+
+    folder: Path
+    address: str | None
+    rounds: int
+    is_complete: bool
+
+    def document(self) -> dict[str, Any]:
+        """Give it to programs."""
+        said = {"folder": str(self.folder), "address": self.address}
+        return {**said, "rounds": self.rounds, "complete": self.is_complete}
+
+
+def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str], None]) -> Logged:
+    """Log a run's folder until the run is over and all of it is logged, or until patience ends.
 
     Args:
         out: the run's folder.
@@ -61,7 +78,7 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
         say(f"logged to {run.address}")
     else:
         say(f"{server} has everything up to round {logbook.logged} and lacks the rest")
-    return is_complete
+    return Logged(out, run.address if run.is_found else None, logbook.logged, is_complete)
 
 
 def _plan(folder: Folder) -> Plan:

@@ -1,4 +1,4 @@
-"""What waits for an approval, as people and as programs read it; saying yes prints what was approved."""
+"""What is approved and what is revoked, as people and as programs read it; saying yes prints what was done."""
 
 from __future__ import annotations
 
@@ -48,6 +48,16 @@ def fedward(tmp_path, monkeypatch, capsys):
         return ended.value.code, capsys.readouterr().out, (tmp_path / "asked").read_text()
 
     return run
+
+
+def test_what_was_revoked_is_given_to_programs_and_nothing_is_asked_of_them(fedward, tmp_path):
+    (tmp_path / "asked").touch()
+    code, said, asked = fedward("revoke", "site", "north", "-o", "json")
+    assert (code, said, asked) == (2, "", "")
+
+    code, said, asked = fedward("revoke", "site", "north", "-o", "json", "--yes")
+    assert (code, json.loads(said)) == (0, {"site": "north", "revoked": True, "jobs": ["research/brain"]})
+    assert "patch federatedsite north" in asked
 
 
 def test_what_waits_is_listed_in_every_format(fedward):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -11,12 +12,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from fedward_cli.cluster import authority
 from fedward_cli.cluster.backup import backup
 from fedward_cli.cluster.invite import Invitation, check_name, invite
 from fedward_cli.cluster.kubectl import ClusterError, kubectl
 from fedward_cli.cluster.rights import mailbox, rights
+from fedward_cli.main import app
 from fedward_cli.problems import InputError
 from fedward_operator.policy.joining.rotation import Step
 from fedward_operator.policy.joining.trust import files_of, mark
@@ -225,3 +228,27 @@ def test_without_kubectl_that_is_said(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ClusterError, match="needs kubectl on the PATH"):
         kubectl(["version"])
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Put a kubectl on the PATH that knows a hub and its authority, and keeps what it is given."""
+    for kind, each in (("configmap", Table().things[0]), ("secret", Table().things[1])):
+        (tmp_path / kind).write_text(json.dumps(each))
+    (tmp_path / "kubectl").write_text(
+        f'#!/bin/sh\ncd {tmp_path}\n[ "$1" = get ] || exec cat > given\n'
+        'cat "$2" 2>/dev/null || echo \'{"items": []}\'\n'
+    )
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_a_step_of_a_rotation_is_given_to_programs_which_are_asked_nothing(hub):
+    run, rotate = CliRunner(), ["authority", "rotate", "-n", "hub", "-o", "json"]
+    unasked = run.invoke(app, rotate)
+    assert (unasked.exit_code, unasked.stdout, (hub / "given").exists()) == (2, "", False)
+
+    done = run.invoke(app, [*rotate, "--yes"])
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"federation": FEDERATION, "done": Step.BEGIN.value})
+    assert json.loads((hub / "given").read_text())["kind"] == "Secret"

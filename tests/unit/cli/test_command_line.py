@@ -206,6 +206,15 @@ def finished(folder: Path, state: str) -> Path:
     return folder
 
 
+def test_a_run_is_watched_in_lines_of_json_and_in_documents_of_yaml(tmp_path: Path) -> None:
+    folder = finished(tmp_path, "Completed")
+
+    lines, documents = fedward("watch", folder, "-o", "json"), fedward("watch", folder, "-o", "yaml")
+
+    assert documents.stdout.startswith("---\n")
+    assert list(map(json.loads, lines.stdout.splitlines())) == list(yaml.safe_load_all(documents.stdout))
+
+
 @pytest.mark.parametrize(("state", "code"), [("Completed", 0), ("Failed", 1), ("Stopped", 1)])
 def test_how_a_watched_run_ended_is_the_exit_code(tmp_path: Path, state: str, code: int) -> None:
     done = fedward("watch", finished(tmp_path, state), "-o", "json")
@@ -269,10 +278,41 @@ def test_the_report_of_a_run_is_written_anew(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").is_file()
 
 
+def test_programs_read_where_a_report_is_and_that_there_is_no_model(tmp_path: Path) -> None:
+    done = fedward("report", finished(tmp_path, "Failed"), "-o", "json")
+
+    said = {"folder": str(tmp_path), "model": None, "report": str(tmp_path / "report.html")}
+    assert (done.returncode, json.loads(done.stdout)) == (0, said)
+
+
+@pytest.mark.parametrize("words", [("sites", "-o", "xml"), ("authority", "show", "-o", "xml")])
+def test_a_choice_that_is_none_is_refused_in_a_users_words(words: tuple[str, ...]) -> None:
+    done = fedward(*words)
+
+    assert done.returncode == 2
+    assert " 'xml' is not one of" in done.stderr
+    assert "Value error" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["watch", "describe", "logs", "report"])
+def test_a_name_that_no_cluster_can_be_asked_for_is_said_to_be_no_folder_either(command: str, tmp_path: Path) -> None:
+    away = ("--kubeconfig", str(tmp_path / "none"))
+    environment = {"PATH": ""}
+    program = [sys.executable, "-m", "fedward_cli.main"]
+    done, at_cluster = (
+        subprocess.run([*program, *words], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        for words in ((command, "nosuch"), (*away, command, "nosuch"))
+    )
+
+    assert (done.returncode, done.stdout, at_cluster.returncode) == (2, "", 2)
+    said = "error: nosuch is no folder of a run, and no cluster can be asked for it: this needs kubectl on the PATH"
+    assert done.stderr.startswith(said)
+    assert at_cluster.stderr.startswith("error: this needs kubectl")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("watch", "brain", "-o", "yaml"),
         ("logs", "brain", "--since", "soon"),
         ("sites", "-o", "table"),
         ("completion", "csh"),

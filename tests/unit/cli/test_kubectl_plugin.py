@@ -11,6 +11,7 @@ import pytest
 
 from fedward_cli.cluster import kubectl as module
 from fedward_cli.cluster.kubectl import (
+    AwayError,
     ClusterError,
     ForbiddenError,
     KindUnknownError,
@@ -96,7 +97,14 @@ def test_an_option_of_kubectls_without_its_value_is_bad_input(fake, words):
             "the right to list federatedsites in the whole cluster",
         ),
         ('error: the server doesn\'t have a resource type "fjob"', KindUnknownError, "resource type"),
-        ("E0301 12:00:00 noise\nUnable to connect", ClusterError, "^Unable to connect$"),
+        (
+            "E0301 12:00:00 noise\nUnable to connect to the server: EOF",
+            AwayError,
+            "^Unable to connect to the server: EOF$",
+        ),
+        ("The connection to the server localhost:8080 was refused - did you", AwayError, "was refused"),
+        ("error: invalid configuration: no configuration has been provided", AwayError, "no configuration"),
+        ("error: You must be logged in to the server (Unauthorized)", ClusterError, "Unauthorized"),
         ("", ClusterError, "kubectl ended with 7"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The page about the command says which namespace each command takes, and which rights it needs, as they are."""
+"""The page about the command says which namespace and output each takes, and which rights it needs, as they are."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def test_what_is_said_of_the_namespace_holds_for_every_command_that_takes_one() 
     }
     assert {path for path, default in defaults.items() if default is None} == kubectls
     assert {path for path, default in defaults.items() if default == "fedward"} == releases - {"fedward"}
+
+
+def test_the_commands_that_are_said_to_print_documents_are_those_that_do() -> None:
+    (said,) = re.findall(r"^`-o json` and `-o yaml` print one document: (.*?) prints? one for each", PAGE, re.MULTILINE)
+    take_it = {
+        path
+        for path, each in commands(typer.main.get_command(app))
+        if any("--output" in option.opts for option in each.params)
+    }
+    assert take_it == set(re.findall(r"`([a-z ]+)`", said))
 
 
 def rights_of(command: str) -> set[Right]:

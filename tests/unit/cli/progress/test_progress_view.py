@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 
 import pytest
 from rich.console import Console
 from tests.unit.cli.jobs import NOW, condition, job, site
 
 from fedward_cli.progress.of_cluster import read
-from fedward_cli.progress.view import Drawn, JsonLines, Lines
+from fedward_cli.progress.view import Documents, Drawn, Lines
 from fedward_cli.watch_command import watch
 
 ENDED = job(condition("Completed", "True", "Completed"), state="Completed", round=30)
@@ -43,12 +42,12 @@ def test_why_a_job_does_not_go_on_stands_in_its_line():
     assert lines == ["12:00:00 brain: WaitingForSites, round 0/30: south is not connected"]
 
 
-def test_a_program_gets_a_document_a_line_and_nothing_else():
-    lines, complaints = [], []
-    view = JsonLines(lines.append, complaints.append)
+def test_a_program_gets_a_document_for_each_change_and_nothing_else():
+    documents, complaints = [], []
+    view = Documents(documents.append, complaints.append)
     view.say("the cluster does not answer")
     watched(view, job(), job(), ENDED)
-    first, last = map(json.loads, lines)
+    first, last = documents
     assert (first["round"], first["value"], first["sites"][0]["name"]) == (7, 0.68, "north")
     assert first["remainingSeconds"] > 0
     assert (last["outcome"], last["remainingSeconds"]) == ("Completed", None)
