@@ -239,6 +239,16 @@ async def test_a_jobs_observer_may_watch_that_job_and_do_nothing_else(bench, sit
             with pytest.raises(grpc.aio.AioRpcError) as ended:
                 await call
             assert ended.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        attending = stub.Attend()
+        await attending.write(pb.SiteMessage(hello=pb.Hello(job=REF, site=SITES[0])))
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await attending.read()
+        assert ended.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        submitting = stub.SubmitUpdate()
+        await submitting.write(pb.UpdatePart(header=pb.UpdateHeader(job=REF, site=SITES[0], round=1)))
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await submitting.read()
+        assert ended.value.code() is grpc.StatusCode.PERMISSION_DENIED
     async with bench.channel(Identity(FEDERATION, "observer", "another-job")) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await FederationStub(channel).Observe(pb.ObserveRequest(job=REF)).read()
