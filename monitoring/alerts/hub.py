@@ -178,13 +178,15 @@ MACHINERY = (
     ),
     Alert(
         "FedwardHubOperatorStuck",
-        f"(fedward_operator_queue_age_seconds > 300\n  or fedward_operator_synced == 0 and "
-        f"fedward_operator_leading == 1) {_OPERATOR}",
+        "(fedward_operator_queue_age_seconds > 300\n"
+        # A job that it may not make right waits on purpose, and says so.
+        '  or max by (instance) (fedward_operator_job_condition{reason="OperatorForbidden"}) == 1\n'
+        f"  or fedward_operator_synced == 0 and fedward_operator_leading == 1) {_OPERATOR}",
         5,
         "critical",
         "The hub's operator does not get on with its work",
-        "Something has been left undone for more than five minutes: it waits, hangs, or fails each time. Or the view "
-        "of the cluster is not complete. Jobs that run go on.",
+        "Something has been left undone for more than five minutes: it waits, hangs, or fails each time. Or a job "
+        "lacks what the operator may not make, or its view of the cluster is not complete. Jobs that run go on.",
     ),
     Alert(
         "FedwardHubOperatorLeaderless",

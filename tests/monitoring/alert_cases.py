@@ -64,6 +64,13 @@ def operator(role: str, series: Series) -> Series:
     return made | {f'{name}{{instance="a"}}' if "{" not in name else name: it for name, it in series.items()}
 
 
+def refused(reason: str) -> Series:
+    """What a hub's operator shows of two jobs whose parts are refused at its cluster."""
+    which = f'instance="a",condition="Degraded",job_namespace="research",reason="{reason}"'
+    degraded = {f'fedward_operator_job_condition{{{which},job_name="{name}"}}': appears(1) for name in ("a", "b")}
+    return operator("hub", degraded)
+
+
 def unmirrored(hub_connected: int) -> Series:
     """What a hospital's operator shows that cannot tell the hub of a part in a job."""
     age = 'fedward_operator_queue_age_seconds{instance="a",kind="Mirror"}'
@@ -239,6 +246,7 @@ HUB_CASES = (
         operator("hub", {"fedward_operator_synced": step(1, 0), "fedward_operator_leading": steady(1)}),
         {"instance": "a"},
     ),
+    Case("FedwardHubOperatorStuck", refused("OperatorForbidden"), {"instance": "a"}),
     Case("FedwardHubOperatorLeaderless", operator("hub", {"fedward_operator_leading": step(1, 0)}), {}),
     Case(
         "FedwardHubOperatorMissing",
@@ -419,6 +427,7 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
             f'fedward_aggregator_site_metric{{{JOB},metric="hd95",site="north"}}': steady(5),
         },
     ),
+    "what a quota refuses is no fault of the hub's operator": ("FedwardHubOperatorStuck", refused("QuotaExceeded")),
     "a standby holds no work": (
         "FedwardHubOperatorStuck",
         operator("hub", {"fedward_operator_synced": steady(0), "fedward_operator_leading": steady(0)}),
