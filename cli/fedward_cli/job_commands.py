@@ -70,16 +70,20 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more is written.")] = False,
     since: Annotated[str | None, typer.Option(help="No older than this: 90s, 10m, 2h.")] = None,
     namespace: JobNamespace = None,
+    output: Output = Format.TEXT,
 ) -> None:
     """Print what a job's processes say: the aggregator's at the hub; trainer's and gateway's at a hospital.
 
-    A hospital's logs cannot be read from the hub.
+    A hospital's logs cannot be read from the hub. With -o, a document for each line.
     """
     from fedward_cli.logs.command import lines
 
     with _asked(context, job) as asked:
         for line in lines(asked, namespace, site, since, follow=follow, now=_now(), complain=_complain):
-            typer.echo(line)
+            if output is Format.TEXT:
+                typer.echo(str(line))
+            else:
+                shown_next(output, line.document())
 
 
 def describe(context: typer.Context, job: Job, namespace: JobNamespace = None, output: Output = Format.TEXT) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, kubectl, streamed
 from fedward_cli.cluster.whose import AtHub, find_job
 from fedward_cli.logs import of_cluster, of_folder
+from fedward_cli.logs.line import Line
 from fedward_cli.problems import InputError, Problem
 from fedward_cli.progress.of_cluster import Stream
-from fedward_operator.checks.printable import printable
 
 _TIME = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
@@ -30,10 +30,8 @@ def lines(
     complain: Callable[[str], None],
     run: Kubectl = kubectl,
     stream: Stream = streamed,
-) -> Iterator[str]:
+) -> Iterator[Line]:
     """Give a job's log lines: of a local run, or what this cluster has of it.
-
-    A trainer runs what its image holds, so its words are given fit for a terminal.
 
     Args:
         asked: the folder of a local run, or the name of a job in the cluster.
@@ -53,19 +51,18 @@ def lines(
     ago = _ago(since) if since else None
     if isinstance(asked, Path):
         since_then = now - ago if ago else None
-        yield from map(printable, of_folder.lines(asked, site, since_then, follow=follow, pause=time.sleep))
+        yield from of_folder.lines(asked, site, since_then, follow=follow, pause=time.sleep)
         return
     options = [*([f"--since={since}"] if since else []), *(["--follow"] if follow else [])]
     found = find_job(asked, namespace, run)
     if isinstance(found, AtHub):
         if site is not None:
             complain(of_cluster.beyond_the_hub(found, site))
-        said = of_cluster.at_hub(found, site, options, run, stream)
+        yield from of_cluster.at_hub(found, site, options, run, stream)
     else:
         if site not in (None, found.site):
             raise ClusterError(f"this is the hospital {found.site}: nothing of {site} can be seen from here")
-        said = of_cluster.at_site(found, options, stream)
-    yield from map(printable, said)
+        yield from of_cluster.at_site(found, options, stream)
 
 
 def _ago(text: str) -> timedelta:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fedward_cli.cluster.kubectl import ClusterError, Kubectl, within
 from fedward_cli.cluster.whose import AtHub, AtSite
+from fedward_cli.logs.line import Line
 from fedward_cli.progress.of_cluster import Stream
 from fedward_operator.policy import naming
 
-_POD = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^\]]+)\] ?(?P<text>.*)")
 _MOST_PODS = "20"
 
 
-def at_hub(found: AtHub, site: str | None, options: Sequence[str], run: Kubectl, stream: Stream) -> Iterator[str]:
+def at_hub(found: AtHub, site: str | None, options: Sequence[str], run: Kubectl, stream: Stream) -> Iterator[Line]:
     """Give the lines of the job's aggregator, and of what made the first model; of one site those that name it.
 
     Raises:
@@ -28,10 +27,12 @@ def at_hub(found: AtHub, site: str | None, options: Sequence[str], run: Kubectl,
         why = f"fedward describe {found.name} -n {found.namespace} says why"
         raise ClusterError(f"{found.name} has no aggregator's pod now ({state}): {why}")
     with stream(_command(selector, found.namespace, options)) as lines:
-        yield from (line for line in lines if site is None or names(line, "site", site))
+        for line in map(Line.of_kubectl, lines):
+            if site is None or names(line, "site", site):
+                yield line
 
 
-def at_site(found: AtSite, options: Sequence[str], stream: Stream) -> Iterator[str]:
+def at_site(found: AtSite, options: Sequence[str], stream: Stream) -> Iterator[Line]:
     """Give the lines of the job's trainer, and those of the gateway that are about the job.
 
     Raises:
@@ -40,28 +41,22 @@ def at_site(found: AtSite, options: Sequence[str], stream: Stream) -> Iterator[s
     selector = f"{naming.LABEL_COMPONENT} in (trainer,gateway)"
     job = f"{found.part['spec']['job']['namespace']}/{found.job}"
     with stream(_command(selector, found.namespace, options)) as lines:
-        yield from of_part(lines, found.name, job)
+        yield from of_part(map(Line.of_kubectl, lines), found.name, job)
 
 
-def of_part(lines: Iterable[str], part: str, job: str) -> Iterator[str]:
+def of_part(lines: Iterable[Line], part: str, job: str) -> Iterator[Line]:
     """Keep the trainer's lines of one SiteJob, and the gateway's that name the job."""
     for line in lines:
-        match = _POD.match(line)
-        is_trainers = match is not None and re.fullmatch(rf"{re.escape(part)}-[0-9]+-\w+", match["pod"])
+        is_trainers = re.fullmatch(rf"{re.escape(part)}-[0-9]+-\w+/.*", line.source)
         if is_trainers or names(line, "job", job):
             yield line
 
 
-def names(line: str, field: str, value: str) -> bool:
+def names(line: Line, field: str, value: str) -> bool:
     """Tell whether a log line, JSON or text, has a field of this value."""
-    match = _POD.match(line)
-    text = match["text"] if match else line
-    if text.startswith("{"):
-        try:
-            return bool(json.loads(text).get(field) == value)
-        except ValueError:
-            return False
-    return f" {field}={value} " in f"{text} "
+    if line.text.startswith("{"):
+        return (line.fields() or {}).get(field) == value
+    return f" {field}={value} " in f"{line.text} "
 
 
 def beyond_the_hub(found: AtHub, site: str) -> str:

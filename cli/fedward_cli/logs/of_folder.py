@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from fedward_cli.local.folder import Folder, is_in_use
+from fedward_cli.logs.line import Line
 from fedward_cli.problems import InputError, Problem
 
 _PAUSE_S = 0.5
@@ -20,8 +21,8 @@ _BEFORE_ALL = ""
 
 def lines(
     out: Path, site: str | None, since: datetime | None, *, follow: bool, pause: Callable[[float], None]
-) -> Iterator[str]:
-    """Give each line behind its process's name; with `follow`, until nobody works on the run any more.
+) -> Iterator[Line]:
+    """Give each process's lines; with `follow`, until nobody works on the run any more.
 
     Raises:
         InputError: there are no logs, or none of this site.
@@ -45,7 +46,7 @@ def lines(
             timed = [_timed(name, file) for name, file in opened]
             for time, name, line in heapq.merge(*timed):
                 if time >= earliest:
-                    yield f"{name:<{width}} {line}"
+                    yield Line(name, line, f"{name:<{width}} ")
             if not is_live:
                 return
             pause(_PAUSE_S)

@@ -42,7 +42,7 @@ def test_what_is_said_of_the_namespace_holds_for_every_command_that_takes_one() 
 
 
 def test_the_commands_that_are_said_to_print_documents_are_those_that_do() -> None:
-    (said,) = re.findall(r"^`-o json` and `-o yaml` print one document: (.*?) prints? one for each", PAGE, re.MULTILINE)
+    (said,) = re.findall(r"^`-o json` and `-o yaml` print one document: (.*?) for each line$", PAGE, re.MULTILINE)
     take_it = {
         path
         for path, each in commands(typer.main.get_command(app))

@@ -12,6 +12,7 @@ from tests.unit.cli.jobs import NOW, UNKNOWN, Kubectl, Stream, job, part, site
 from fedward_cli.cluster.kubectl import ClusterError
 from fedward_cli.logs import of_folder
 from fedward_cli.logs.command import lines
+from fedward_cli.logs.line import Line
 from fedward_cli.logs.of_cluster import names, of_part
 from fedward_cli.problems import InputError
 
@@ -23,7 +24,7 @@ def printed(run, stream, site=None, since=None, follow=False):
     found = lines(
         "brain", "research", site, since, follow=follow, now=NOW, complain=said.append, run=run, stream=stream
     )
-    return list(found), said
+    return list(map(str, found)), said
 
 
 def test_at_the_hub_the_aggregators_containers_are_read():
@@ -77,7 +78,7 @@ def test_at_a_hospital_the_jobs_trainer_and_what_the_gateway_says_of_the_job_are
     stream = Stream([*others, *kept])
     assert printed(run, stream) == (kept, [])
     assert stream.asked[0][2] == "fedward.io/component in (trainer,gateway)"
-    assert list(of_part(others, "brain-00000000", "research/brain")) == []
+    assert list(of_part(map(Line.of_kubectl, others), "brain-00000000", "research/brain")) == []
 
 
 def test_a_trainer_cannot_move_the_cursor_or_speak_for_the_gateway():
@@ -87,10 +88,30 @@ def test_a_trainer_cannot_move_the_cursor_or_speak_for_the_gateway():
 
 
 def test_a_field_is_known_in_both_formats_and_its_value_as_a_whole():
-    assert names("t INFO a b c site=north", "site", "north")
-    assert names('{"site": "north"}', "site", "north")
-    assert not names("t INFO a b c site=north-2", "site", "north")
-    assert not names('{"message": "site=north "}', "site", "north")
+    assert names(Line("", "t INFO a b c site=north"), "site", "north")
+    assert names(Line("", '{"site": "north"}'), "site", "north")
+    assert not names(Line("", "t INFO a b c site=north-2"), "site", "north")
+    assert not names(Line("", '{"message": "site=north "}'), "site", "north")
+
+
+@pytest.mark.parametrize(
+    ("line", "document"),
+    [
+        ("[pod/a/aggregator] two", {"from": "a/aggregator", "text": "two", "fields": None}),
+        ("[pod/a/aggregator]   at", {"from": "a/aggregator", "text": "  at", "fields": None}),
+        ("[pod/a/gateway] {broken", {"from": "a/gateway", "text": "{broken", "fields": None}),
+        ('[pod/a/g] {"a":"b"}', {"from": "a/g", "text": '{"a":"b"}', "fields": {"a": "b"}}),
+        ("error: of kubectl's", {"from": None, "text": "error: of kubectl's", "fields": None}),
+        ("[pod/a/t] \x1b[2J", {"from": "a/t", "text": " [2J", "fields": None}),
+        (r'[pod/a/t] {"a":"\u001b"}', {"from": "a/t", "text": r'{"a":"\u001b"}', "fields": {"a": " "}}),
+    ],
+)
+def test_programs_get_who_wrote_a_line_and_what_it_holds(line, document):
+    assert Line.of_kubectl(line).document() == document
+
+
+def test_a_trainer_that_writes_brackets_without_end_ends_nobody():
+    assert Line("t", '{"a":' + "[" * 100_000).document()["fields"] is None
 
 
 @pytest.mark.parametrize("since", ["10", "1d", "-5m", "0s", "soon"])
@@ -110,13 +131,15 @@ def out(tmp_path):
 
 
 def texts(found):
-    return [line.split(" ", 1)[0] + "|" + line.rsplit(" ", 1)[1] for line in found]
+    return [f"{line.source}|{line.text.rsplit(' ', 1)[1]}" for line in found]
 
 
 def test_the_logs_of_a_run_are_joined_in_the_order_of_their_times(out):
     found = list(of_folder.lines(out, None, None, follow=False, pause=pytest.fail))
     assert texts(found) == ["aggregator|A", "trainer-north|B", "trainer-north|on", "aggregator|C"]
-    assert {line.index(word) for line, word in zip(found, ("2026", "2026", "  goes", "2026"), strict=True)} == {14}
+    words = ("2026", "2026", "  goes", "2026")
+    assert {str(line).index(word) for line, word in zip(found, words, strict=True)} == {14}
+    assert found[2].document() == {"from": "trainer-north", "text": "  goes on", "fields": None}
 
 
 def test_a_runs_lines_are_those_of_a_site_or_since_a_time(out):
@@ -132,7 +155,7 @@ def test_a_process_of_a_run_cannot_move_the_cursor_or_speak_for_another(out):
     with (out / "logs/trainer-north.log").open("ab") as file:
         file.write(b"ne\r2026-03-01T11:31:00.000Z \x1b[2J\xff\n")
     found = list(lines(out, None, "north", None, follow=False, now=NOW, complain=pytest.fail))
-    assert [line[14:] for line in found][2:] == ["half a line 2026-03-01T11:31:00.000Z  [2J\ufffd"]
+    assert [str(line)[14:] for line in found][2:] == ["half a line 2026-03-01T11:31:00.000Z  [2J\ufffd"]
 
 
 def test_a_run_is_followed_until_nobody_works_on_it(out):
@@ -145,4 +168,4 @@ def test_a_run_is_followed_until_nobody_works_on_it(out):
             fcntl.flock(lock, fcntl.LOCK_UN)
 
         found = list(of_folder.lines(out, None, None, follow=True, pause=pause))
-    assert found[-1].endswith("half a line")
+    assert found[-1].text == "half a line"
