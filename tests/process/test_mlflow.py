@@ -50,7 +50,7 @@ def subject(out: Path, uid: str = "") -> Subject:
 
 
 def logbook(out: Path, gate: Gate, uid: str = "") -> Logbook:
-    return Logbook(Folder(out), MlflowRun(gate.address, subject(out, uid)), "dice")
+    return Logbook(Folder(out), MlflowRun(gate.address, subject(out, uid), shares_disk=True), "dice")
 
 
 def end(out: Path, state: str = "Completed", attempt: int = 1) -> None:

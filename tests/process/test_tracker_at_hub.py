@@ -36,6 +36,7 @@ from fedward_protocol.plan import Plan
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
+PROGRAM = (sys.executable, "-m", "fedward_cli.tracking.at_hub")
 TRAINER = (sys.executable, str(Path(__file__).parent / "held_trainer.py"))
 ROUNDS = 4
 COMPLETED = {
@@ -44,6 +45,13 @@ COMPLETED = {
     "startTime": "2026-03-01T12:00:00Z",
     "completionTime": "2026-03-01T13:00:00Z",
     "failure": None,
+}
+SITES_NOT_READY = {
+    "state": "Failed",
+    "attempt": 0,
+    "startTime": None,
+    "completionTime": None,
+    "failure": {"reason": "SitesNotReady", "message": "too few hospitals came"},
 }
 
 
@@ -117,16 +125,20 @@ class Job:
 class Tracker:
     """The process, as a pod runs it."""
 
-    def __init__(self, folder: Path, plan: Path, gate: Gate, command: str, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, plan: Path, gate: Gate, command: str, *arguments: str, experiment: str | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as found:
             self._port = found.getsockname()[1]
-        tracking = json.dumps({"mlflow": {"uri": gate.address}})
+        tracking = json.dumps({"mlflow": {"uri": gate.address, "experiment": experiment}})
+        self.credentials = folder / "secret"
         shared = ["--plan", str(plan), "--tracking", tracking, "--metrics", f"127.0.0.1:{self._port}"]
+        shared += ["--credentials", str(self.credentials)]
         self._log = folder / "tracker.log"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fedward_cli.tracking.at_hub", command, *shared, *arguments],
+                [*PROGRAM, command, *shared, *arguments],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "TMPDIR": str(folder), "FEDWARD_LOG_FORMAT": "json"},
@@ -169,8 +181,28 @@ def following(job: Job, gate: Gate, folder: Path) -> Iterator[Tracker]:
             tracker.process.wait()
 
 
-def finish(plan: Path, state: Path, gate: Gate, folder: Path, ended: dict[str, Any] = COMPLETED) -> Tracker:
-    return Tracker(folder, plan, gate, "finish", "--state", str(state), "--ended", json.dumps(ended))
+def finish(
+    plan: Path,
+    state: Path,
+    gate: Gate,
+    folder: Path,
+    ended: dict[str, Any] = COMPLETED,
+    experiment: str | None = None,
+) -> Tracker:
+    """Collect what the job left, as the pod's first container does, and log that."""
+    left = folder / "left"
+    left.mkdir(parents=True, exist_ok=True)
+    subprocess.run([*PROGRAM, "collect", "--plan", plan, "--state", state, "--out", left], check=True)
+    told = ("--state", str(left), "--ended", json.dumps(ended))
+    return Tracker(folder, plan, gate, "finish", *told, experiment=experiment)
+
+
+def unborn(folder: Path, uid: str) -> tuple[Path, Path]:
+    """Give a job's plan, and its volume, on which nothing was ever written."""
+    plan, state = folder / "plan.json", folder / "state"
+    plan.write_bytes(documents(folder).plan(uid).canonical())
+    state.mkdir()
+    return plan, state
 
 
 def logged(gate: Gate, uid: str) -> Any:
@@ -286,14 +318,47 @@ def test_the_end_of_a_job_waits_for_a_server_that_is_away(job: Job, gate: Gate, 
     ]
 
 
+def test_a_secret_that_is_corrected_is_taken_without_a_restart(gate: Gate, tmp_path: Path) -> None:
+    uid, gate.password = f"uid-of-{tmp_path.name}", "ada:opensesame"
+    tracker = finish(*unborn(tmp_path, uid), gate, tmp_path / "finish", SITES_NOT_READY)
+
+    def said() -> str:
+        return tracker.ask("/readyz")[1]
+
+    wait_until("it has no credentials", said, 60, is_it=lambda text: "refuses the credentials" in text)
+    tracker.credentials.mkdir()
+    (tracker.credentials / "MLFLOW_TRACKING_USERNAME").write_text("ada\n")
+    (tracker.credentials / "MLFLOW_TRACKING_PASSWORD").write_bytes(b"open\xff")
+    wait_until("it is told of the Secret", said, 60, is_it=lambda text: "one line of text in UTF-8" in text)
+    (tracker.credentials / "MLFLOW_TRACKING_PASSWORD").write_text("wrong\n")
+    wait_until("they are refused", said, 60, is_it=lambda text: "refuses the credentials" in text)
+    (tracker.credentials / "MLFLOW_TRACKING_PASSWORD").write_text("opensesame\n")
+    assert tracker.wait() == 0
+    assert artifacts(gate, uid) == {"report.html", "plan.json"}
+    assert not any("opensesame" in str(line) for line in tracker.lines())
+
+
+def test_a_server_that_keeps_artifacts_at_a_path_is_not_believed_to_have_them(gate: Gate, tmp_path: Path) -> None:
+    uid, place = f"uid-of-{tmp_path.name}", tmp_path / "of-the-server"
+    client = MlflowClient(gate.server)
+    experiment = client.create_experiment(tmp_path.name, artifact_location=str(place))
+    tracker = finish(*unborn(tmp_path, uid), gate, tmp_path / "finish", SITES_NOT_READY, tmp_path.name)
+    wait_until(
+        "it says what is the matter",
+        lambda: tracker.ask("/readyz")[1],
+        60,
+        is_it=lambda text: "keeps artifacts at a path of its own machine" in text and "--serve-artifacts" in text,
+    )
+    tracker.process.send_signal(signal.SIGTERM)
+    assert tracker.wait() == 143
+    (run,) = client.search_runs([experiment])
+    assert (run.info.status, run.data.tags["fedward.state"]) == ("FAILED", "Failed"), "what it can take it has"
+    assert not place.exists()
+
+
 def test_a_job_that_failed_before_it_began_is_a_failed_run_with_its_reason(gate: Gate, tmp_path: Path) -> None:
     uid = f"uid-of-{tmp_path.name}"
-    plan = tmp_path / "plan.json"
-    plan.write_bytes(documents(tmp_path).plan(uid).canonical())
-    (tmp_path / "state").mkdir()
-    failure = {"reason": "SitesNotReady", "message": "too few hospitals came"}
-    ended = {"state": "Failed", "attempt": 0, "startTime": None, "completionTime": None, "failure": failure}
-    assert finish(plan, tmp_path / "state", gate, tmp_path / "finish", ended).wait() == 0
+    assert finish(*unborn(tmp_path, uid), gate, tmp_path / "finish", SITES_NOT_READY).wait() == 0
     run = logged(gate, uid)
     assert (run.info.status, run.data.tags["fedward.failure"]) == ("FAILED", "SitesNotReady: too few hospitals came")
     assert artifacts(gate, uid) == {"report.html", "plan.json"}
@@ -301,9 +366,7 @@ def test_a_job_that_failed_before_it_began_is_a_failed_run_with_its_reason(gate:
 
 def test_a_volume_that_lacks_what_completed_ends_it_for_good(gate: Gate, tmp_path: Path) -> None:
     uid = f"uid-of-{tmp_path.name}"
-    plan = tmp_path / "plan.json"
-    plan.write_bytes(documents(tmp_path).plan(uid).canonical())
-    tracker = finish(plan, tmp_path, gate, tmp_path / "finish")
+    tracker = finish(*unborn(tmp_path, uid), gate, tmp_path / "finish")
     assert tracker.wait() == 3
     assert "holds no journal of the job that completed" in tracker.lines()[-1]["message"]
     assert logged(gate, uid) is None

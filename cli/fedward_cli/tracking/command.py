@@ -66,7 +66,7 @@ def track(out: Path, uri: str | None, experiment: str | None, say: Callable[[str
 
     subject = subject_of(plan, settings.experiment, _started_at(folder).timestamp())
     server = f"MLflow at {settings.uri}"
-    run = MlflowRun(settings.uri, subject)
+    run = MlflowRun(settings.uri, subject, shares_disk=True)
     logbook = Logbook(folder, run, plan.evaluation.metric)
     world = World(lambda: is_in_use(folder), time.time, time.sleep, random.random, say)
     with _alone(folder, say), terminable() as terminated:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -33,8 +34,15 @@ Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 class MlflowRun:
     """The job's run. Every method raises TrackingError where the server does not do it; `attach` then comes again."""
 
-    def __init__(self, uri: str, subject: Subject) -> None:
-        self._uri, self._subject = uri, subject
+    def __init__(self, uri: str, subject: Subject, *, shares_disk: bool) -> None:
+        """Begin with none found.
+
+        Args:
+            uri: the server's address.
+            subject: what the run is about.
+            shares_disk: whether a path that the server names for artifacts may be meant here too.
+        """
+        self._uri, self._subject, self._shares_disk = uri, subject, shares_disk
         self._client = MlflowClient(uri)
         self._id = ""
         self._experiment_id = ""
@@ -102,9 +110,19 @@ class MlflowRun:
         """Log a file, unless the file of this name that is there has this digest."""
         name = f"fedward.sha256.{path.name}"
         with self._spoken():
-            if self._client.get_run(self._id).data.tags.get(name) != digest:
+            run = self._client.get_run(self._id)
+            if run.data.tags.get(name) != digest:
+                self._check_store(run.info.artifact_uri)
                 self._client.log_artifact(self._id, str(path))
                 self._client.set_tag(self._id, name, digest)
+
+    def _check_store(self, place: str) -> None:
+        # MLflow's client would write to this path here, where nobody finds it, and say nothing.
+        if not self._shares_disk and urlsplit(place).scheme in ("", "file"):
+            raise TrackingError(
+                f"keeps artifacts at a path of its own machine ({place}): start it with --serve-artifacts, and log to "
+                "an experiment that is made after that"
+            )
 
     def _experiment(self) -> str:
         name = self._subject.experiment

@@ -81,7 +81,8 @@ def test_an_image_has_the_protocol_and_one_package_of_the_parts(part: Part) -> N
 def test_the_tracker_has_of_the_parts_what_it_imports_and_no_module_more() -> None:
     listed = PARTS["tracker"].packages
     modules = "import sys; print(*(each.__file__ for name, each in sys.modules.items() if name.startswith('fedward_')))"
-    imports = "import fedward_cli.tracking.at_hub.following, fedward_cli.tracking.at_hub.finishing"
+    of_hub = "fedward_cli.tracking.at_hub"
+    imports = f"import {of_hub}.__main__, {of_hub}.following, {of_hub}.finishing"
     done = subprocess.run([sys.executable, "-c", f"{imports}; {modules}"], capture_output=True, text=True, check=True)
     found = ["/".join(Path(file).relative_to(ROOT).parts[1:]) for file in done.stdout.split()]
     assert [file for file in found if not any(file == each or file.startswith(f"{each}/") for each in listed)] == []

@@ -1,4 +1,4 @@
-"""What the operator asks of a tracker: two sub-commands, with JSON for what has parts."""
+"""What the operator asks of a tracker: three sub-commands, with JSON for what has parts."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Follow:
         mlflow: the server, and the experiment.
         metrics: host:port of probes and metrics.
         secured: where metrics are by mutual TLS instead.
+        credentials: folder where the Secret is mounted that the job names.
         aggregator: host:port.
         tls: folder of the observer's certificate, its key and the authority.
     """
@@ -39,6 +40,7 @@ class Follow:
     mlflow: MlflowTracking
     metrics: str
     secured: Secured | None
+    credentials: Path
     aggregator: str
     tls: Path
 
@@ -52,8 +54,18 @@ class Finish:
     mlflow: MlflowTracking
     metrics: str
     secured: Secured | None
+    credentials: Path
     state: Path
     ended: EndedJob
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """To copy what `finish` needs of `state` into the folder `out`, which is its `state` then."""
+
+    plan: Path
+    state: Path
+    out: Path
 
 
 class _Part(BaseModel):
@@ -73,7 +85,7 @@ class _Ended(_Part):
     failure: _Failure | None = None
 
 
-def read(arguments: Sequence[str] | None) -> Follow | Finish:
+def read(arguments: Sequence[str] | None) -> Follow | Finish | Collect:
     """Read the command line.
 
     Raises:
@@ -81,35 +93,45 @@ def read(arguments: Sequence[str] | None) -> Follow | Finish:
     """
     parser = _parser()
     chosen = parser.parse_args(arguments)
+    if chosen.command == "collect":
+        return Collect(chosen.plan, chosen.state, chosen.out)
     mlflow: MlflowTracking = chosen.tracking.mlflow
     try:
         shown = chosen.metrics, scraping.read_arguments(chosen)
     except scraping.UnusableError as error:
         parser.error(str(error))
     if chosen.command == "follow":
-        return Follow(chosen.plan, chosen.attempt, mlflow, *shown, chosen.aggregator, chosen.tls)
+        return Follow(chosen.plan, chosen.attempt, mlflow, *shown, chosen.credentials, chosen.aggregator, chosen.tls)
     ended = _ended_job(chosen.ended)
-    return Finish(chosen.plan, ended.attempt, mlflow, *shown, chosen.state, ended)
+    return Finish(chosen.plan, ended.attempt, mlflow, *shown, chosen.credentials, chosen.state, ended)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fedward-tracker", description="Logs a job of a hub's cluster to MLflow.")
+    about = argparse.ArgumentParser(add_help=False)
+    about.add_argument("--plan", type=Path, required=True, help="the job's plan, JSON")
+    of_ended = argparse.ArgumentParser(add_help=False)
+    of_ended.add_argument("--state", type=Path, required=True, help="folder of the journal and the models, only read")
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--plan", type=Path, required=True, help="the job's plan, JSON")
     shared.add_argument(
         "--tracking", type=_json_of(Tracking), required=True, metavar="JSON", help="the job's spec.tracking"
     )
     shared.add_argument("--metrics", required=True, metavar="HOST:PORT", help="where probes and Prometheus connect")
+    shared.add_argument(
+        "--credentials", type=Path, default=Path("/mlflow"), help="folder of the Secret that the job names"
+    )
     scraping.add_arguments(shared)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    follow = commands.add_parser("follow", parents=[shared], help="log rounds as they close, to the job's last word")
+    follow = commands.add_parser("follow", parents=[about, shared], help="log rounds as they close, to the last word")
     follow.add_argument("--attempt", type=int, required=True, help="the attempt to observe")
     follow.add_argument("--aggregator", required=True, metavar="HOST:PORT", help="where the aggregator serves")
     follow.add_argument("--tls", type=Path, required=True, help="folder of tls.crt, tls.key and ca.crt")
 
-    finish = commands.add_parser("finish", parents=[shared], help="log all that a job that has ended has left")
-    finish.add_argument("--state", type=Path, required=True, help="folder of the journal and the models, only read")
+    collect = commands.add_parser("collect", parents=[about, of_ended], help="copy what finish needs, no site's update")
+    collect.add_argument("--out", type=Path, required=True, help="folder that takes it")
+
+    finish = commands.add_parser("finish", parents=[about, shared, of_ended], help="log all that an ended job has left")
     finish.add_argument(
         "--ended",
         type=_json_of(_Ended),

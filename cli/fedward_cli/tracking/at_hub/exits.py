@@ -2,6 +2,8 @@
 
 DONE = 0
 """All is logged, or the rest is for `finish`."""
+FAILED = 1
+"""Another try may do it."""
 GAVE_UP = 3
 """Something is missing, and no other try would change that."""
 STOPPED = 143

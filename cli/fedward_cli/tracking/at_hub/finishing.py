@@ -1,13 +1,15 @@
-"""`finish`: logs all that a job that has ended has left on its volume: rounds, how it ended, its model, its report."""
+"""`finish`: logs all that an ended job has left, as collected: rounds, how it ended, its model, its report."""
 
 from __future__ import annotations
 
 import logging
+import os
 from datetime import UTC, datetime
 
 from fedward_cli.cluster.ended_job import write_folder
 from fedward_cli.local.folder import Folder
 from fedward_cli.tracking.at_hub.arguments import Finish
+from fedward_cli.tracking.at_hub.credentials import Identified
 from fedward_cli.tracking.at_hub.exits import DONE, GAVE_UP, STOPPED
 from fedward_cli.tracking.at_hub.folder import fresh_folder
 from fedward_cli.tracking.at_hub.metrics import Metrics
@@ -43,11 +45,13 @@ def finish_job(asked: Finish, plan: Plan) -> int:
     """
     ended, server, metrics = asked.ended, f"MLflow at {asked.mlflow.uri}", Metrics(plan)
     started_at = ended.started_at or ended.finished_at or datetime.now(UTC)
-    run = MlflowRun(asked.mlflow.uri, subject_of(plan, asked.mlflow.experiment, started_at.timestamp()))
+    subject = subject_of(plan, asked.mlflow.experiment, started_at.timestamp())
+    run = MlflowRun(asked.mlflow.uri, subject, shares_disk=False)
     with terminable() as terminated:
         try:
             folder = fresh_folder(plan)
-            told = Told(Logbook(folder, run, plan.evaluation.metric), server, metrics)
+            logbook = Logbook(folder, run, plan.evaluation.metric)
+            told = Told(Identified(logbook, asked.credentials, os.environ), server, metrics)
             with probes.serve(asked.metrics, metrics.registry, lambda: told.trouble, secured=asked.secured):
                 fill(folder, asked, plan)
                 is_complete = follow(told, server, told.world(lambda: False), PATIENCE)
@@ -80,7 +84,7 @@ def fill(folder: Folder, asked: Finish, plan: Plan) -> None:
         raise UnreadableError(f"the job's journal cannot be read: {error}") from error
     except FileNotFoundError as error:
         if asked.ended.state == "Completed":
-            raise UnreadableError(f"{asked.state} holds no journal of the job that completed: {error}") from error
+            raise UnreadableError("its volume holds no journal of the job that completed") from error
         # It failed before it began: that and why is all there is.
         _write(folder, asked, Left((), None))
 

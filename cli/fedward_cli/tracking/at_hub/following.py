@@ -11,6 +11,7 @@ import time
 from fedward_cli.local.history import History
 from fedward_cli.local.observe import observe
 from fedward_cli.tracking.at_hub.arguments import Follow
+from fedward_cli.tracking.at_hub.credentials import Identified
 from fedward_cli.tracking.at_hub.exits import DONE, STOPPED
 from fedward_cli.tracking.at_hub.folder import fresh_folder
 from fedward_cli.tracking.at_hub.metrics import Metrics
@@ -43,8 +44,9 @@ def follow_job(asked: Follow, plan: Plan) -> int:
     """
     folder, certificates, metrics = fresh_folder(plan), CertificateFolder(asked.tls), Metrics(plan)
     server = f"MLflow at {asked.mlflow.uri}"
-    run = MlflowRun(asked.mlflow.uri, subject_of(plan, asked.mlflow.experiment, time.time()))
-    told = Told(Rounds(Logbook(folder, run, plan.evaluation.metric)), server, metrics)
+    run = MlflowRun(asked.mlflow.uri, subject_of(plan, asked.mlflow.experiment, time.time()), shares_disk=False)
+    rounds = Rounds(Logbook(folder, run, plan.evaluation.metric))
+    told = Told(Identified(rounds, asked.credentials, os.environ), server, metrics)
     history = History(folder.out)
     listener = Listener(asked.aggregator, history)
     observing = Observing(

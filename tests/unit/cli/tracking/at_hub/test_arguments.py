@@ -11,7 +11,7 @@ import pytest
 
 from fedward_cli.cluster.ended_job import EndedJob
 from fedward_cli.results import Problem
-from fedward_cli.tracking.at_hub.arguments import Finish, Follow, read
+from fedward_cli.tracking.at_hub.arguments import Collect, Finish, Follow, read
 
 TRACKING = '{"mlflow": {"uri": "https://mlflow.example.org", "experiment": "brain", "secretName": "mlflow"}}'
 SHARED = ("--plan", "/plan/plan.json", "--metrics", "0.0.0.0:9090")
@@ -31,6 +31,19 @@ def test_rounds_are_followed_at_an_attempts_aggregator() -> None:
     assert isinstance(asked, Follow)
     assert (asked.attempt, asked.aggregator, asked.tls) == (3, "brain.research.svc:8443", Path("/tls"))
     assert (asked.mlflow.uri, asked.mlflow.experiment) == ("https://mlflow.example.org", "brain")
+
+
+def test_what_is_collected_needs_no_server() -> None:
+    asked = read(["collect", "--plan", "/plan/plan.json", "--state", "/state", "--out", "/left"])
+    assert asked == Collect(Path("/plan/plan.json"), Path("/state"), Path("/left"))
+
+
+def test_credentials_lie_where_the_operator_mounts_them_unless_it_is_said_otherwise() -> None:
+    assert finish().credentials == Path("/mlflow")
+    to = ("--attempt", "3", "--aggregator", "brain.research.svc:8443", "--tls", "/tls", "--credentials", "/ours")
+    asked = read(["follow", *SHARED, "--tracking", TRACKING, *to])
+    assert isinstance(asked, Follow)
+    assert asked.credentials == Path("/ours")
 
 
 def test_how_a_job_ended_is_read_from_what_its_resource_says() -> None:

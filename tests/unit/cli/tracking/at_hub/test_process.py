@@ -12,21 +12,17 @@ from fedward_cli.tracking.at_hub.__main__ import settle_in_pod
 from fedward_cli.tracking.at_hub.folder import fresh_folder
 
 
-def test_an_authority_that_is_mounted_is_believed_and_no_other_is_named(tmp_path: Path) -> None:
-    for there in (False, True):
-        if there:
-            (tmp_path / "ca.crt").touch()
-        environ = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
-        settle_in_pod(environ, tmp_path / "ca.crt", is_ending=True)
-        assert environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") == (str(tmp_path / "ca.crt") if there else None)
-        assert environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5", "what somebody has set stays"
-        assert environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+def test_what_somebody_has_set_stays() -> None:
+    environ = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+    settle_in_pod(environ, is_ending=True)
+    assert environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+    assert environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
-def test_the_end_of_a_job_gives_a_server_the_time_that_a_large_model_takes(tmp_path: Path) -> None:
+def test_the_end_of_a_job_gives_a_server_the_time_that_a_large_model_takes() -> None:
     def seconds(*, is_ending: bool) -> str:
         environ: dict[str, str] = {}
-        settle_in_pod(environ, tmp_path / "ca.crt", is_ending=is_ending)
+        settle_in_pod(environ, is_ending=is_ending)
         return environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
 
     assert (seconds(is_ending=False), seconds(is_ending=True)) == ("30", "300")
