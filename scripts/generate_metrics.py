@@ -100,7 +100,7 @@ def parts() -> tuple[Part, ...]:
         ),
         _part("Tracker", "One a job that names an MLflow server, at the hub.", TrackerMetrics(_plan()).registry),
         _part("Operator, as hub", "At the hub.", OperatorMetrics("hub").registry),
-        _part("Operator, as site", "At each hospital.", OperatorMetrics("site").registry),
+        _part("Operator, as site", "At each hospital.", OperatorMetrics("site", "north").registry),
     )
 
 

@@ -8,6 +8,12 @@ _JOB = "on (job_namespace, job_name, site)"
 _WHICH = "{{ $labels.job_namespace }}/{{ $labels.job_name }}"
 _OPERATOR = 'and on (instance) fedward_operator_build_info{role="site"}'
 
+
+def _missing(part: str, other: str) -> str:
+    """Say in PromQL of which hospital one part is not seen and the other is; of no hospital by name if none is seen."""
+    return f"max by (site) ({other}) unless on (site) {part}\n  or on () absent({part})"
+
+
 ALERTS = (
     Alert(
         "FedwardHubUnreachable",
@@ -107,7 +113,7 @@ ALERTS = (
     ),
     Alert(
         "FedwardSiteOperatorMissing",
-        'absent(fedward_operator_build_info{role="site"})',
+        _missing('fedward_operator_build_info{role="site"}', "fedward_gateway_build_info"),
         5,
         "warning",
         "No metrics of the hospital's operator",
@@ -115,7 +121,7 @@ ALERTS = (
     ),
     Alert(
         "FedwardGatewayMissing",
-        "absent(fedward_gateway_build_info)",
+        _missing("fedward_gateway_build_info", 'fedward_operator_build_info{role="site"}'),
         5,
         "critical",
         "No metrics of the gateway",

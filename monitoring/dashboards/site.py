@@ -9,7 +9,7 @@ from monitoring.dashboards.site_trainers import RUNNING
 from monitoring.panels import GREEN, RED, YELLOW, YES_IS_GOOD, Frame, Query, course, figure, ranking
 
 UID = "fedward-site"
-_OPERATOR = 'on (instance) group_left () fedward_operator_build_info{role="site"}'
+_OPERATOR = f'on (instance) group_left () fedward_operator_build_info{{role="site",{SITE}}}'
 
 _NOW = Row(
     "Now",
@@ -191,7 +191,7 @@ _MACHINES = Row(
         ),
         figure(
             Frame("Operator", "The version that runs.", "none", 6, 4),
-            Query('max by (version) (fedward_operator_build_info{role="site"})', "{{version}}"),
+            Query(f'max by (version) (fedward_operator_build_info{{role="site",{SITE}}})', "{{version}}"),
             shows="name",
         ),
         figure(

@@ -102,7 +102,7 @@ def monitored(folder: Path, binaries: Path) -> Iterator[Monitored]:
         secured = stack.enter_context(_secured(folder / "hospital"))
         pages: dict[Pod, tuple[int, str]] = {
             (NAMESPACE, "hub-operator"): (_PORT, operators.addresses["operator-hub"]),
-            (NAMESPACE, "site-operator"): (_PORT, operators.addresses["operator-site"]),
+            (NAMESPACE, "site-operator"): (_PORT, operators.addresses["operator-north"]),
             (NAMESPACE, "gateway"): (_PORT, federation.addresses()["gateway-north"]),
             (SECURED, "site-operator"): (_SECURE_PORT, secured),
             (SECURED, "gateway"): (_SECURE_PORT, secured),
@@ -130,7 +130,7 @@ def _federation(folder: Path) -> Iterator[Federation]:
 def _secured(folder: Path) -> Iterator[str]:
     """Serve a hospital's metrics by mutual TLS, with what `_certify` has written, and give the address."""
     where = Secured("127.0.0.1:0", folder / "served")
-    with probes.serve("127.0.0.1:0", Metrics("site").registry, ready=lambda: None, secured=where) as served:
+    with probes.serve("127.0.0.1:0", Metrics("site", "north").registry, ready=lambda: None, secured=where) as served:
         assert served.secured is not None
         yield f"127.0.0.1:{served.secured.port}"
 

@@ -48,6 +48,15 @@ def state(name: str, numbers: str) -> Series:
     return {f'fedward_aggregator_state{{{JOB},state="{name}"}}': numbers}
 
 
+def seen(part: str, **sites: str) -> Series:
+    """A part of hospitals, where it is seen."""
+    role = 'role="site",' if part == "operator" else ""
+    return {
+        f'fedward_{part}_build_info{{instance="{part}-{site}",{role}site="{site}",version="1"}}': numbers
+        for site, numbers in sites.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """Numbers that make one alert fire, with the labels and the words for its value that it then has."""
@@ -332,10 +341,20 @@ SITE_CASES = (
     ),
     Case(
         "FedwardSiteOperatorMissing",
-        {'fedward_operator_build_info{instance="b",role="site",version="1"}': vanishes(1)},
+        {'fedward_operator_build_info{instance="b",role="site",site="north",version="1"}': vanishes(1)},
         {"role": "site"},
     ),
+    Case(
+        "FedwardSiteOperatorMissing",
+        seen("operator", north=vanishes(1), south=steady(1)) | seen("gateway", north=steady(1), south=steady(1)),
+        NORTH,
+    ),
     Case("FedwardGatewayMissing", {'fedward_gateway_build_info{site="north",version="1"}': vanishes(1)}, {}),
+    Case(
+        "FedwardGatewayMissing",
+        seen("operator", north=steady(1), south=steady(1)) | seen("gateway", north=vanishes(1), south=steady(1)),
+        NORTH,
+    ),
 )
 
 NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
@@ -471,6 +490,10 @@ NEAR_MISSES: Mapping[str, tuple[str, Series]] = {
     "what an outage cuts off is told of by its own alert": (
         "FedwardGatewayRefusalsRising",
         {f'fedward_gateway_refusals_total{{{JOB},reason="HubUnreachable",site="north"}}': climbs(9)},
+    ),
+    "a hospital's operator and its gateway are at different addresses": (
+        "FedwardGatewayMissing",
+        seen("operator", north=steady(1)) | seen("gateway", north=steady(1)),
     ),
     "where there is no limit there is no end of it": (
         "FedwardBudgetNearlySpent",

@@ -20,7 +20,7 @@ _DAY = 86400
 
 
 class Operators:
-    """Two processes' metrics with made-up numbers, served by the product's own probes; ends as a context manager."""
+    """The hub's and every hospital's metrics with made-up numbers, by the product's own probes; a context manager."""
 
     def __init__(self) -> None:
         now = time.time()
@@ -35,7 +35,7 @@ class Operators:
         self._stack = ExitStack()
         self.addresses = {
             "operator-hub": self._serve(self._made("hub", self._hub)),
-            "operator-site": self._serve(self._made("site", self._site)),
+            **{f"operator-{name}": self._serve(self._made("site", self._site, name)) for name in SITES},
         }
 
     def __enter__(self) -> Self:
@@ -52,8 +52,8 @@ class Operators:
         served = self._stack.enter_context(probes.serve("127.0.0.1:0", metrics.registry, ready=lambda: None))
         return f"127.0.0.1:{served.port}"
 
-    def _made(self, role: str, samples) -> Metrics:
-        metrics = Metrics(role)
+    def _made(self, role: str, samples, site: str | None = None) -> Metrics:
+        metrics = Metrics(role, site)
         calls = metrics.meter(role)
 
         def work() -> Iterator[Sample]:

@@ -48,7 +48,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
 def test_every_part_is_scraped(observed: Observed) -> None:
     up = {series.labels["job"]: series.value for series in observed.ask("up")}
     assert up == dict.fromkeys(
-        ("aggregator", *(f"gateway-{site}" for site in SITES), "operator-hub", "operator-site"), 1
+        ("aggregator", "operator-hub", *(f"{part}-{site}" for part in ("gateway", "operator") for site in SITES)), 1
     )
 
 

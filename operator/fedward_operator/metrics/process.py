@@ -29,8 +29,9 @@ _OF_ROLE = {"hub": hub.GAUGES, "site": site.GAUGES}
 class Metrics:
     """Counts what the operator does, and shows what it knows; every family is there from the beginning."""
 
-    def __init__(self, role: Literal["hub", "site"]) -> None:
-        self.registry = LabelledRegistry({})
+    def __init__(self, role: Literal["hub", "site"], site: str | None = None) -> None:
+        """Make one for the hub, or for a hospital, whose name each of its samples carries."""
+        self.registry = LabelledRegistry({} if site is None else {"site": site})
         self._reconciles = Counter(
             "fedward_operator_reconciles", "Reconciliations", ["kind", "result"], registry=self.registry
         )

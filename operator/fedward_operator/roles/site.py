@@ -72,8 +72,8 @@ async def serve(started: SiteProcess, stop: asyncio.Event) -> None:
         LostError: another replica leads, or may by now.
         AccessError, OSError: it cannot begin.
     """
-    metrics, chance = Metrics("site"), random.Random()  # noqa: S311 spreads repetitions, guards nothing
     settings, mailbox = started.settings, naming.mailbox(started.settings.site)
+    metrics, chance = Metrics("site", settings.site), random.Random()  # noqa: S311 spreads repetitions, guards nothing
 
     def now() -> datetime:
         return datetime.now(UTC)

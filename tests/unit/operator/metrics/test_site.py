@@ -101,6 +101,14 @@ def test_the_certificates_end_is_shown_where_the_operator_knows_it(not_after, co
     assert samples[-1][2] == (NOON.timestamp() if not_after else 1)
 
 
+def test_every_sample_says_whose_operator_it_is():
+    registry = Metrics("site", "north").registry
+
+    shown = [sample for family in registry.collect() for sample in family.samples]
+    assert shown
+    assert {sample.labels.get("site") for sample in shown} == {"north"}
+
+
 @pytest.mark.parametrize(("leads", "seen"), [(True, 0), (False, None)])
 def test_a_replica_that_stands_by_says_nothing_of_what_only_the_leader_knows(caches, leads, seen):
     metrics = Metrics("site")
