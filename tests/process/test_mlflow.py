@@ -109,6 +109,20 @@ def logged(out: Path, gate: Gate, uid: str = "") -> Logged:
     return Logged(gate, about.experiment, about.uid)
 
 
+@pytest.mark.parametrize("shares_disk", [True, False])
+def test_artifacts_at_a_path_are_for_who_shares_the_servers_disk(
+    out: Path, gate: Gate, tmp_path: Path, shares_disk: bool
+) -> None:
+    place = tmp_path / "of-the-server"
+    MlflowClient(gate.server).create_experiment(subject(out).experiment, artifact_location=f"file://{place}")
+    run = MlflowRun(gate.address, subject(out), shares_disk=shares_disk)
+    run.attach()
+    refused = pytest.raises(TrackingError, match="keeps artifacts at a path of its own machine")
+    with contextlib.nullcontext() if shares_disk else refused:
+        run.upload(Folder(out).plan, "ab")
+    assert [path.name for path in place.rglob("*.json")] == (["plan.json"] if shares_disk else [])
+
+
 def test_a_run_is_all_there_with_its_parameters_times_files_and_its_end(out: Path, gate: Gate) -> None:
     book = logbook(out, gate)
     write_rounds(out, 1, 2)
