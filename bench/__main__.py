@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench import floor, local_job, metrics
+from bench import floor, local_job, metrics, metrics_operator
 from bench.federation import Setting, run
 from fedward_protocol.plan import Filter, GaussianNoise, NormClip
 
@@ -58,6 +58,7 @@ def _rows() -> Iterator[Row]:
     yield Row("local job that trains nothing, beyond its imports", job.seconds - job.import_seconds, 3, "s")
     watching = metrics.measure(sites=71, rounds=300).share
     yield Row("aggregator's metrics at 71 sites, of a core", watching * 100, metrics.AT_MOST * 100, "%")
+    yield from _scrape()
 
 
 def _small() -> Iterator[Row]:
@@ -65,6 +66,13 @@ def _small() -> Iterator[Row]:
     measured = run(Setting(sites=2, nbytes=MB, rounds=12))
     ratio = measured.round_seconds / bare.seconds
     yield Row("round, 2 sites x 1 MB, direct", measured.round_seconds * 1000, 50, "ms", ratio)
+
+
+def _scrape() -> Iterator[Row]:
+    scale, cost = metrics_operator.PROMISED, metrics_operator.measure(metrics_operator.PROMISED)
+    what = f"hub operator's scrape, {scale.jobs} jobs x {scale.sites} sites"
+    yield Row(f"{what}, CPU", cost.seconds * 1000, metrics_operator.AT_MOST_S * 1000, "ms", cost.ratio)
+    yield Row(f"{what}, page", cost.nbytes / MB, metrics_operator.AT_MOST_NBYTES / MB, "MB")
 
 
 def _large(sites: int, *, gateways: bool, at_most: float) -> Iterator[Row]:
