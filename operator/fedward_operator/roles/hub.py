@@ -109,7 +109,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
             for name, (kind, selector) in WATCHED.items()
         ]
         kept = list(_authority(client, started, look_at_all, now, metrics, chance))
-        informers += [informer for informer, _ in kept]
+        informers += [informer for informer, _, _ in kept]
         own = app.OwnKinds(
             client, {kinds.FEDERATED_JOB: caches.jobs, kinds.FEDERATED_SITE: caches.sites}, namespace=None
         )
@@ -120,6 +120,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
                 ("FederatedJob", len(jobs.queue), jobs.queue.age_s),
                 ("FederatedSite", len(sites.queue), sites.queue.age_s),
                 ("CertificateSigningRequest", len(requests.queue), requests.queue.age_s),
+                *(("Authority", len(keeping.queue), keeping.queue.age_s) for _, keeping, _ in kept),
             ]
         )
         metrics.watch_caches(caches.sizes)
@@ -132,6 +133,8 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
             health.obstacle = None  # a standby is ready to take over
             if not await running.won(election, stop):
                 return
+            for _, keeping, name in kept:
+                keeping.queue.add(name)  # not before: with a standby it would wait, and grow old
             try:
                 await running.until_stopped(
                     stop,
@@ -141,7 +144,7 @@ async def serve(started: HubProcess, stop: asyncio.Event) -> None:
                         own.resync(),
                         app.run(own, started.access, None, stop),
                         *(informer.run() for informer in informers),
-                        *(running.after([], controller) for _, controller in kept),
+                        *(running.after([], keeping) for _, keeping, _ in kept),
                         running.after([*synced, started.authority.ready], jobs),
                         running.after(synced, sites),
                         running.after([*synced, started.authority.ready], requests),
@@ -160,14 +163,13 @@ def _authority(
     now: Callable[[], datetime],
     metrics: Metrics,
     chance: random.Random,
-) -> Iterator[tuple[Informer, Controller[str]]]:
-    """Yield what keeps the authority as its Secret says; nothing for one that was read from a folder."""
+) -> Iterator[tuple[Informer, Controller[str], str]]:
+    """Yield what keeps the authority as its Secret says, and its key; nothing for one that was read from a folder."""
     secret = started.authority_secret
     if secret is None:
         return
     keeper = AuthorityReconciler(client, secret, started.authority, changed, now)
     controller: Controller[str] = Controller("Authority", keeper.reconcile, meter=metrics, chance=chance, workers=1)
-    controller.queue.add(secret.name)
     cache: Cache[str] = Cache(lambda item: item["metadata"]["uid"], lambda key, _: controller.queue.add(key[1]))
     informer = Informer(
         client,
@@ -178,4 +180,4 @@ def _authority(
         namespace=secret.namespace,
         selector={"fieldSelector": f"metadata.name={secret.name}"},
     )
-    yield informer, controller
+    yield informer, controller, secret.name
