@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from monitoring.alerts import hub, site
-from monitoring.alerts.alert import rule_file
+from monitoring.alerts.alert import Alert, rule_file
 from monitoring.client import Client, Series
 from monitoring.server import HOST, Prometheus
 from tests.kube.waiting import wait_until
@@ -55,29 +55,31 @@ class Observed:
 
 
 @contextmanager
-def observe(run: Run) -> Iterator[Observed]:
-    """Start everything else, with every alert told at once, and end all of it afterwards."""
+def observe(run: Run, *, is_patient: bool = False) -> Iterator[Observed]:
+    """Start everything else, with every alert told at once unless `is_patient`, and end all of it afterwards."""
     assert PROMETHEUS is not None
     with run as federation, Operators() as operators:
         _wait_for_processes(federation)
         targets = {name: [address] for name, address in (federation.addresses() | operators.addresses).items()}
         with Prometheus(
-            PROMETHEUS, run.folder / "prometheus", free_port(), targets, [_impatient(run.folder)]
+            PROMETHEUS, run.folder / "prometheus", free_port(), targets, [_rules(run.folder, is_patient)]
         ) as prometheus:
             yield Observed(federation, operators, prometheus)
 
 
-def _impatient(folder: Path) -> Path:
-    """Write all rules without their patience, which would take minutes."""
-    alerts = [
-        replace(
-            alert, hold_minutes=0, expression=alert.expression.replace(f"[{alert.window_minutes}m]", f"[{_WINDOW}]")
-        )
-        for alert in (*hub.ALERTS, *site.ALERTS)
-    ]
+def _rules(folder: Path, is_patient: bool) -> Path:
+    alerts = [*hub.ALERTS, *site.ALERTS]
+    if not is_patient:
+        alerts = list(map(_impatient, alerts))
     path = folder / "rules.yaml"
     path.write_text(rule_file("all", alerts))
     return path
+
+
+def _impatient(alert: Alert) -> Alert:
+    """Take away its patience, which would take minutes."""
+    expression = alert.expression.replace(f"[{alert.window_minutes}m]", f"[{_WINDOW}]")
+    return replace(alert, hold_minutes=0, expression=expression)
 
 
 def _wait_for_processes(run: Run) -> None:
