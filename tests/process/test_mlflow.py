@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -262,6 +263,16 @@ def test_a_process_killed_while_it_logs_leaves_nothing_lost_or_doubled(out: Path
     found.check(rounds=5)
     assert found.files() == {"plan.json", "model.safetensors", "report.html"}
     assert found.run.data.params["rounds.count"] == "3"
+
+
+def test_programs_read_where_a_run_is_logged_and_people_the_rest(out: Path, gate: Gate) -> None:
+    write_rounds(out, 1, 2)
+    end(out)
+    command = [sys.executable, "-m", "fedward_cli.main", "track", str(out), "--uri", gate.address, "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["folder"], said["rounds"], said["complete"]) == (0, str(out), 2, True), done.stderr
+    assert f"logged to {said['address']}" in done.stderr
 
 
 def test_time_that_is_up_ends_even_a_request_that_hangs_and_says_what_is_missing(out: Path, gate: Gate) -> None:
