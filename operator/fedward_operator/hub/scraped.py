@@ -1,4 +1,4 @@
-"""How a job's pods at the hub are scraped: in the clear behind their fence, or by mutual TLS as well."""
+"""How a job's pods at the hub are scraped: in the clear behind their fence, or by mutual TLS instead."""
 
 from __future__ import annotations
 
