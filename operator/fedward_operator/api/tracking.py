@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -13,6 +14,9 @@ _HTTP = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 _LONGEST_URI = 2048
 CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 """The variables that MLflow's client takes its credentials from; a Secret names its keys so."""
+
+PATIENCE = timedelta(hours=24)
+"""For how long a hub tries to log what is left of a job that has ended: a night's maintenance of the server."""
 
 HAS_CREDENTIALS = "^[^/]*//[^/]*@"
 # Not shown in any message: whoever reads that would read the password.

@@ -19,6 +19,7 @@ from fedward_cli.tracking.logbook import Logbook
 from fedward_cli.tracking.mlflow_run import MlflowRun
 from fedward_cli.tracking.subject import subject_of
 from fedward_cli.tracking.terminable import terminable
+from fedward_operator.api.tracking import PATIENCE
 from fedward_protocol import probes
 from fedward_protocol.last_word import leave_word
 from fedward_protocol.plan import Plan
@@ -26,8 +27,7 @@ from fedward_protocol.reasons import RefusedError
 from fedward_server.export import Left, reading
 from fedward_server.journal import JournalError
 
-PATIENCE = Patience(total_s=24 * 3600.0, longest_retry_s=LONGEST_RETRY_S)
-"""With nobody waiting for it, a night's maintenance of the server is sat out."""
+_PATIENCE = Patience(total_s=PATIENCE.total_seconds(), longest_retry_s=LONGEST_RETRY_S)
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def finish_job(asked: Finish, plan: Plan) -> int:
             told = Told(Identified(logbook, asked.credentials, os.environ), server, metrics)
             with probes.serve(asked.metrics, metrics.registry, lambda: told.trouble, secured=asked.secured):
                 fill(folder, asked, plan)
-                is_complete = follow(told, server, told.world(lambda: False), PATIENCE)
+                is_complete = follow(told, server, told.world(lambda: False), _PATIENCE)
         except terminated:
             return STOPPED
         except UnreadableError as error:
@@ -64,7 +64,7 @@ def finish_job(asked: Finish, plan: Plan) -> int:
     if is_complete:
         word = f"logged to {run.address}"
     else:
-        word = f"{told.trouble}, for {PATIENCE}; it has everything up to round {told.logged} and lacks the rest"
+        word = f"{told.trouble}, for {_PATIENCE}; it has everything up to round {told.logged} and lacks the rest"
     _log.log(logging.INFO if is_complete else logging.ERROR, "%s", word)
     leave_word(word)
     return DONE if is_complete else GAVE_UP

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fedward_operator.api.job import FederatedJobSpec
+from fedward_operator.api.tracking import PATIENCE
 from fedward_operator.policy.conditions import Finding, find, read_time
 from fedward_operator.policy.pods import JobView
 from fedward_operator.policy.problem import Problem
@@ -16,8 +17,6 @@ NOT_OFFERED = "HubDoesNotTrack"
 """The reason of a hub that runs no trackers."""
 LOGGED = "Logged"
 """The reason of a job that has ended and of which nothing is missing."""
-PATIENCE = timedelta(hours=24)
-"""For how long a tracker tries to log what is left of a job that has ended."""
 _SLACK = timedelta(hours=1)
 _NOT_ACTED_UPON = (
     "spec.tracking is not acted upon: nothing at this hub logs to MLflow (the chart's tracking.enabled); once the job "
